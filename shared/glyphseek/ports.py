@@ -1,0 +1,87 @@
+"""The seams of the system, on one screen: what the jobs (search, indexing, evaluation) ask of a model and of the two stores.
+
+The protocols stand below the jobs, so that jobs know no adapter and adapters (models, vectors, features) know no job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from glyphseek.queries import Term
+from glyphseek.types import FloatArray, ImageFeatures, ImageRecord, ModelCard, RgbImage, RowHit, TermFeatures
+
+
+class Model(Protocol):
+    """A retrieval method with its weights. Methods may be called from several threads."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Return what the rest of the system must know of this model."""
+        ...
+
+    def prepare(self, image: RgbImage) -> RgbImage:
+        """Return the image at the size the model reads, never larger than it was; cheap, run beside decoding."""
+        ...
+
+    def encode_images(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
+        """Return the features of prepared images, in their order; an image's features do not depend on its batch."""
+        ...
+
+    def encode_terms(self, terms: Sequence[Term]) -> list[TermFeatures]:
+        """Return the vectors of normalised query terms, in their order.
+
+        Raises QueryError for a term that is too long, or of a kind the model has no understanding of.
+        """
+        ...
+
+
+class VectorStore(Protocol):
+    """Image rows and their vectors. A row of `scan` and `get` is the commit: an image without one does not exist."""
+
+    def put(self, records: Sequence[ImageRecord], vectors: Sequence[FloatArray]) -> None:
+        """Write or replace images: `vectors[i]` is (n_i, D) of `records[i]`, n_i may be 0. Vectors first, rows last."""
+        ...
+
+    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
+        """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
+
+        Rows of images that were never committed are left out.
+        """
+        ...
+
+    def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
+        """Return the records that exist; unknown ids are absent from the answer."""
+        ...
+
+    def scan(self) -> Iterator[ImageRecord]:
+        """Yield every image once, ordered by image id."""
+        ...
+
+    def delete(self, image_ids: Sequence[str]) -> None:
+        """Remove images, row first; unknown ids are ignored. A removed image is never in a later answer."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release the store; it must not be used afterwards."""
+        ...
+
+
+class FeatureStore(Protocol):
+    """Blobs by key. Keys are relative paths of letters, digits, `-`, `_` and `/`."""
+
+    def put(self, key: str, blob: bytes) -> None:
+        """Write the blob whole or not at all, replacing what was there. Raises StoreFull."""
+        ...
+
+    def get(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the blobs in the order of the keys; None where there is none."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove blobs; unknown keys are ignored."""
+        ...
+
+    def scan(self) -> Iterator[str]:
+        """Yield every key once, ordered."""
+        ...

@@ -1,0 +1,127 @@
+"""Values that cross module borders: frozen, with the shape and range of every array stated once.
+
+Shape legend, used across the library: Q queries, V variants of one query term, N instances (words found in one
+image), D vector width, E token width, H and W rows and columns of a map.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+"""A float32 array; the name it is bound to carries its shape as a suffix."""
+
+RgbImage = NDArray[np.uint8]
+"""(height, width, 3) uint8, red-green-blue, [0, 255], turned upright: the image as a person sees it."""
+
+
+class FeatureKind(StrEnum):
+    """What a method extracts from one image."""
+
+    GLOBAL = "global"
+    INSTANCES = "instances"
+    TOKENS = "tokens"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instances:
+    """The words a model found in one image; all three arrays have N rows in the same order, best detection first.
+
+    vectors_ND: unit norm. boxes_N4: left, top, right, bottom as fractions [0, 1] of the displayed image.
+    scores_N: detector confidence [0, 1].
+    """
+
+    vectors_ND: FloatArray
+    boxes_N4: FloatArray
+    scores_N: FloatArray
+
+    def __len__(self) -> int:
+        return int(self.vectors_ND.shape[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenMap:
+    """Local features on a grid: tokens_HWE float32, text_likelihood_HW float32 in [0, 1]."""
+
+    tokens_HWE: FloatArray
+    text_likelihood_HW: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFeatures:
+    """Everything a model extracts from one image; a kind the method does not have is None."""
+
+    global_vector_D: FloatArray | None = None
+    instances: Instances | None = None
+    token_map: TokenMap | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermFeatures:
+    """One query term as vectors_VD. Similarity to an image vector x is max over V of <v, x>, in about [-1, 1].
+
+    A word has one variant of unit norm. A prefix has one variant for every word length it may grow to.
+    """
+
+    vectors_VD: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Turns a similarity s into the probability that the image carries the word: sigmoid(slope * s + offset).
+
+    Fitted on data that the marks are not measured on. `threshold` is the probability under which an answer is
+    "no confident match".
+    """
+
+    slope: float
+    offset: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What the rest of the system must know of a model, without knowing the model.
+
+    `fingerprint` (32 hex digits) changes whenever stored vectors would: method, weights and input size.
+    `max_query_characters` bounds one normalised word. `alphabet` holds every character the model can tell apart.
+    """
+
+    name: str
+    method: str
+    fingerprint: str
+    vector_width: int
+    features: frozenset[FeatureKind]
+    alphabet: str
+    max_query_characters: int
+    understands_meaning: bool
+    calibration: Calibration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRecord:
+    """What the gallery knows of one image apart from its features; one row of the vector store, and its commit.
+
+    `image_id` is the caller's, or the content hash. `names` are all paths (relative to the indexed folder, `/`
+    separated) that hold this very content. Width and height are those of the displayed image, in pixels.
+    """
+
+    image_id: str
+    content_hash: str
+    names: tuple[str, ...]
+    width: int
+    height: int
+    instance_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowHit:
+    """One answer of a vector search. `instance` is the row's place in the image's `Instances`, or None for a global vector."""
+
+    image_id: str
+    instance: int | None
+    similarity: float
