@@ -85,3 +85,8 @@ class FeatureStore(Protocol):
     def scan(self) -> Iterator[str]:
         """Yield every key once, ordered."""
         ...
+
+
+def blob_key(fingerprint: str, image_id: str) -> str:
+    """Return the key of an image's blob: the model's fingerprint, a folder of at most 1/256 of the images, the image id."""
+    return f"{fingerprint}/{image_id[:2]}/{image_id}"
