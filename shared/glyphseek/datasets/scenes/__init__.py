@@ -1,0 +1,1 @@
+"""Rendered photos of words with their ground truth: training data, and test galleries of any size."""

@@ -1,0 +1,124 @@
+"""What cameras and files do to a picture: light, blur, low resolution, noise, JPEG; and things in front of the text."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from glyphseek.datasets.scenes.colours import draw_colour
+from glyphseek.datasets.scenes.dice import between, chance, pick
+from glyphseek.types import FloatArray, RgbImage
+
+
+def cover(rng: np.random.Generator, picture: RgbImage) -> None:
+    """Draw one thing in front of the picture, in place: a pole, a wire, a twig or a blob."""
+    height, width = picture.shape[:2]
+    colour = draw_colour(rng)
+    if chance(rng, 0.7):
+        start = (int(between(rng, 0, width)), -2) if chance(rng, 0.7) else (-2, int(between(rng, 0, height)))
+        end = (int(start[0] + between(rng, -0.3, 0.3) * width), height + 2)
+        if start[0] < 0:
+            end = (width + 2, int(start[1] + between(rng, -0.5, 0.5) * height))
+        cv2.line(picture, start, end, colour, max(1, int(between(rng, 0.01, 0.1) * height)), cv2.LINE_AA)
+        return
+    centre = (int(between(rng, 0, width)), int(between(rng, 0, height)))
+    axes = (max(1, int(between(rng, 0.05, 0.2) * height)), max(1, int(between(rng, 0.05, 0.35) * height)))
+    cv2.ellipse(picture, centre, axes, between(rng, 0, 180), 0, 360, colour, -1, cv2.LINE_AA)
+
+
+def light(rng: np.random.Generator, picture: RgbImage) -> RgbImage:
+    """Return the picture under other light: exposure, contrast, cast, shade, sometimes night or glare."""
+    height, width = picture.shape[:2]
+    values = picture.astype(np.float32)
+    gain = between(rng, 0.75, 1.2) if chance(rng, 0.85) else between(rng, 0.35, 0.75)
+    cast = np.array([between(rng, 0.88, 1.1), between(rng, 0.95, 1.05), between(rng, 0.85, 1.1)], np.float32) * gain
+    flat = between(rng, 0, 50) if chance(rng, 0.3) else 0.0
+    values *= cast * np.float32(1 - flat / 255)
+    values += np.float32(flat * between(rng, 0.3, 1.2))
+    if chance(rng, 0.3):
+        values *= _ramp(rng, height, width, between(rng, 0.4, 0.9), 1.1)
+    if chance(rng, 0.06):
+        values += _spot(rng, height, width)[:, :, None] * np.float32(between(rng, 50, 170))
+    return np.clip(values, 0, 255).astype(np.uint8)
+
+
+def blur(rng: np.random.Generator, picture: RgbImage, most: float) -> RgbImage:
+    """Return the picture out of focus or shaken: a sigma of up to `most` pixels, small ones likelier."""
+    size = most * rng.random() ** 2
+    if size < 0.3:
+        return picture
+    if chance(rng, 0.7):
+        return cv2.GaussianBlur(picture, (0, 0), size).astype(np.uint8, copy=False)
+    return cv2.filter2D(picture, -1, _streak(2.5 * size, between(rng, 0, np.pi))).astype(np.uint8, copy=False)
+
+
+def add_noise(rng: np.random.Generator, picture: RgbImage, most: float) -> RgbImage:
+    """Return the picture with sensor noise of a deviation up to `most`, fine or coarse, grey or coloured."""
+    height, width = picture.shape[:2]
+    deviation = most * rng.random() ** 2
+    if deviation < 1:
+        return picture
+    grain = _noise_tile()
+    top, left = int(rng.random() * (grain.shape[0] - height)), int(rng.random() * (grain.shape[1] - width))
+    channels = grain[top : top + height, left : left + width]
+    if chance(rng, 0.4):
+        channels = channels[:, :, :1]
+    noisy = picture.astype(np.float32) + channels * np.float32(deviation)
+    return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+def through_jpeg(picture: RgbImage, quality: int) -> RgbImage:
+    """Return the picture as a JPEG file of that quality shows it."""
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+
+
+def sharpen(picture: RgbImage, amount: float) -> RgbImage:
+    """Return the picture with the bright and dark rims that phone cameras add to edges."""
+    soft = cv2.GaussianBlur(picture, (0, 0), 1.2)
+    return cv2.addWeighted(picture, 1 + amount, soft, -amount, 0).astype(np.uint8, copy=False)
+
+
+def draw_quality(rng: np.random.Generator) -> int:
+    """Return a JPEG quality, mostly 40 to 95."""
+    return int(between(rng, 40, 95)) if chance(rng, 0.85) else int(between(rng, 12, 40))
+
+
+def _ramp(rng: np.random.Generator, height: int, width: int, low: float, high: float) -> FloatArray:
+    """Return (height, width, 1) factors that fall from high to low in a random direction, softly or at an edge."""
+    angle, steep = between(rng, 0, 2 * np.pi), pick(rng, (1.0, 1.5, 12.0))
+    across = np.linspace(-0.7, 0.7, width, dtype=np.float32)[None, :] * np.float32(np.cos(angle))
+    down = np.linspace(-0.7, 0.7, height, dtype=np.float32)[:, None] * np.float32(np.sin(angle))
+    share = np.clip((across + down + np.float32(between(rng, -0.3, 0.3))) * np.float32(steep) + 0.5, 0, 1)
+    return (low + (high - low) * share)[:, :, None].astype(np.float32, copy=False)
+
+
+def _spot(rng: np.random.Generator, height: int, width: int) -> FloatArray:
+    """Return a soft bright spot, (height, width) in [0, 1]."""
+    reach = between(rng, 0.15, 0.6) * max(height, width)
+    xs = np.arange(width, dtype=np.float32)[None, :] - np.float32(between(rng, 0, width))
+    ys = np.arange(height, dtype=np.float32)[:, None] - np.float32(between(rng, 0, height))
+    return np.exp(-(xs * xs + ys * ys) / np.float32(reach * reach)).astype(np.float32, copy=False)
+
+
+def _streak(length: float, angle: float) -> FloatArray:
+    """Return the kernel of a straight motion."""
+    side = max(3, 2 * int(length / 2 + 0.5) + 1)
+    kernel = np.zeros((side, side), np.float32)
+    middle, reach = (side - 1) / 2, length / 2
+    along = np.linspace(-reach, reach, 2 * side)
+    xs = np.clip(np.rint(middle + along * np.cos(angle)), 0, side - 1).astype(int)
+    ys = np.clip(np.rint(middle + along * np.sin(angle)), 0, side - 1).astype(int)
+    np.add.at(kernel, (ys, xs), 1)
+    return kernel / kernel.sum()
+
+
+@lru_cache(maxsize=1)
+def _noise_tile() -> FloatArray:
+    """Return (1400, 1400, 3) normal noise, always the same: drawing it anew costs more than all else in a crop."""
+    fine = np.random.default_rng(0).standard_normal((1400, 1400, 3), dtype=np.float32)
+    coarse = cv2.GaussianBlur(fine[:, 700:], (0, 0), 0.8)
+    fine[:, 700:] = coarse / coarse.std()
+    return fine

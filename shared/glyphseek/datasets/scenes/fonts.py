@@ -1,0 +1,158 @@
+"""The faces that text is drawn with: found, checked for readable ASCII, and drawn at random by family."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+from fontTools.ttLib import TTFont, TTLibError
+from PIL import ImageFont
+
+from glyphseek.datasets.scenes.dice import pick, pick_place
+from glyphseek.datasets.scenes.likeness import likeness
+from glyphseek.errors import SettingError
+
+FONT_PACKAGES = (
+    "font_roboto",
+    "font_source_serif_pro",
+    "font_hanken_grotesk",
+    "font_manrope",
+    "font_intuitive",
+    "font_fredoka_one",
+    "font_amatic_sc",
+    "font_caladea",
+    "matplotlib",
+)
+"""Installed Python packages that carry font files anywhere below their folder."""
+
+SYSTEM_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path.home() / ".fonts")
+
+NEEDED = "".join(map(chr, range(ord("0"), ord("9") + 1))) + "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+LEAST_LIKENESS = 0.38
+"""A face whose letters look less like plain ones than this is taken for a picture font; see `likeness.py`."""
+
+_SUFFIXES = frozenset({".ttf", ".otf", ".pfb", ".woff", ".woff2"})
+_PICTORIAL_PANOSE = 5
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """One font file. `likeness` in [0, 1] says how plain its letters are; `lacks` is ASCII it cannot draw."""
+
+    path: Path
+    family: str
+    likeness: float
+    lacks: frozenset[str]
+
+    def at(self, size: int) -> ImageFont.FreeTypeFont:
+        """Return the face at `size` pixels per em; the same object for the same size."""
+        return _load_font(str(self.path), size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FontBook:
+    """Families of faces. Plain families are drawn more often than fanciful ones, faces of one family equally often."""
+
+    families: tuple[tuple[Face, ...], ...]
+    _cumulative: tuple[float, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, faces: Sequence[Face]) -> FontBook:
+        """Return a book of these faces; the order given does not matter."""
+        groups: defaultdict[str, list[Face]] = defaultdict(list)
+        for face in sorted(faces, key=lambda face: (face.family, face.path.name, str(face.path))):
+            groups[face.family].append(face)
+        families = tuple(tuple(groups[name]) for name in sorted(groups))
+        weights = [max(0.02, max(face.likeness for face in family) - LEAST_LIKENESS) for family in families]
+        return cls(families=families, _cumulative=tuple(np.cumsum(weights).tolist()))
+
+    @classmethod
+    def discover(cls, folders: Sequence[Path] | None = None, *, minimum: int = 8) -> FontBook:
+        """Return every readable Latin face of the installed font packages, the system and the given folders.
+
+        With `folders` only those are searched. Raises SettingError when fewer than `minimum` faces are found.
+        """
+        found = {path.name: path for folder in _all_folders(folders) for path in _font_files(folder)}
+        faces = [face for name in sorted(found) if (face := _inspect(found[name])) is not None]
+        if len(faces) < minimum:
+            raise SettingError(
+                f"found {len(faces)} usable fonts, need {minimum}; install glyphseek[render] or name folders"
+            )
+        return cls.of(faces)
+
+    @property
+    def faces(self) -> tuple[Face, ...]:
+        """Return all faces, family by family."""
+        return tuple(face for family in self.families for face in family)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that change with the set of font files (names and contents)."""
+        digest = hashlib.sha256()
+        for face in self.faces:
+            digest.update(face.path.name.encode())
+            digest.update(hashlib.sha256(face.path.read_bytes()).digest())
+        return digest.hexdigest()[:16]
+
+    def draw(self, rng: np.random.Generator, text: str) -> Face:
+        """Return a random face that has all characters of `text`; after 50 misses the plainest face there is."""
+        for _ in range(50):
+            face = pick(rng, self.families[pick_place(rng, self._cumulative)])
+            if face.lacks.isdisjoint(text):
+                return face
+        return max(self.faces, key=lambda face: (face.lacks.isdisjoint(text), face.likeness))
+
+
+def _all_folders(folders: Sequence[Path] | None) -> Iterator[Path]:
+    if folders is not None:
+        yield from folders
+        return
+    for name in FONT_PACKAGES:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            yield Path(spec.origin).parent
+    yield from SYSTEM_FOLDERS
+
+
+def _font_files(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield from (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in _SUFFIXES)
+
+
+@cache
+def _inspect(path: Path) -> Face | None:
+    """Return the face in a file, or None when it cannot draw readable ASCII words."""
+    try:
+        with TTFont(path, lazy=True, fontNumber=0) as font:
+            characters = font.getBestCmap() or {}
+            family = _family_name(font) or path.stem
+            pictorial = "OS/2" in font and font["OS/2"].panose.bFamilyType == _PICTORIAL_PANOSE
+        if pictorial or any(ord(character) not in characters for character in NEEDED):
+            return None
+        plainness = likeness(_load_font(str(path), 32))
+    except (TTLibError, OSError, ValueError, KeyError, AssertionError) as error:
+        _log.debug("font skipped path=%s reason=%s", path, error)
+        return None
+    if plainness < LEAST_LIKENESS:
+        return None
+    lacks = frozenset(chr(code) for code in range(33, 127) if code not in characters)
+    return Face(path=path, family=family, likeness=plainness, lacks=lacks)
+
+
+def _family_name(font: TTFont) -> str:
+    name = font["name"].getDebugName(16) or font["name"].getDebugName(1)
+    return str(name).strip() if name else ""
+
+
+@lru_cache(maxsize=4096)
+def _load_font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
