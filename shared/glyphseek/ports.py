@@ -1,4 +1,4 @@
-"""The seams of the system, on one screen: what the jobs (search, indexing, evaluation) ask of a model and of the two stores.
+"""The seams of the system, on one screen: what the jobs (search, indexing, evaluation) ask of a model and two stores.
 
 The protocols stand below the jobs, so that jobs know no adapter and adapters (models, vectors, features) know no job.
 """
@@ -88,5 +88,5 @@ class FeatureStore(Protocol):
 
 
 def blob_key(fingerprint: str, image_id: str) -> str:
-    """Return the key of an image's blob: the model's fingerprint, a folder of at most 1/256 of the images, the image id."""
+    """Return the key of an image's blob: the fingerprint of its model, the first two characters of its id, its id."""
     return f"{fingerprint}/{image_id[:2]}/{image_id}"

@@ -1,0 +1,94 @@
+"""Is one word read right after another? A soft answer from two boxes, for phrases.
+
+Detectors cut words a little too wide or too narrow, lines are slanted and curved, signs break phrases into lines. So
+each condition is a ramp between "surely" and "surely not" and the answer is their product. Lengths are in units of
+the higher of the two words; N instances.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glyphseek.types import FloatArray
+
+APART = 0.05
+"""Least factor: two words of a phrase that are both there, but nowhere near each other."""
+UNPLACED = 0.5
+"""Factor of two words whose places are not known (their image's blob could not be read)."""
+LINE_BREAK = 0.8
+"""Factor of the best continuation on the next line: more often a chance neighbour than one on the same line."""
+
+# Each pair is (fully, not at all); between them the factor falls in a straight line.
+_SIZE_ON_LINE = (0.6, 0.3)  # lower height / higher height; capitals beside lower case stand at about 0.7
+_SIZE_ACROSS_LINES = (0.4, 0.15)  # signs set the name of a shop in another size than its trade
+_OVERLAP = (0.4, -0.1)  # shared height / lower height; slanted and curved lines share little, below 0 is a distance
+_SPACE = (1.2, 3.0)  # from right edge to left edge; 3 leaves room for one short word that was not found
+_AFTER = (0.7, 0.3)  # distance of centres / half the sum of widths: 1 for boxes that touch
+_LEADING = (0.6, 1.2)  # from lower edge to upper edge; at 1 and more there is room for a line in between
+_BELOW = (0.8, 0.4)  # distance of centres / half the sum of heights
+_INDENT = (0.0, 0.5)  # how far right of the last word's end the next line may start
+_RETURN = (8.0, 20.0)  # how far left of the last word the next line's first word may end
+_BROKEN = 0.25  # least factor of a break where the line goes on, or the next line has begun already
+
+
+def adjacency(boxes_N4: FloatArray, aspect: float) -> FloatArray:
+    """Return (N, N) factors in [APART, 1], 0 on the diagonal: [i, j] says how surely word j is read right after word i.
+
+    Boxes are fractions of the image, `aspect` is its width / height in pixels.
+    """
+    boxes_N4 = boxes_N4.astype(np.float32) * np.array([aspect, 1, aspect, 1], dtype=np.float32)
+    near_NN = np.maximum(same := _same_line(boxes_N4), LINE_BREAK * _next_line(boxes_N4, same))
+    near_NN = np.maximum(near_NN, APART)
+    np.fill_diagonal(near_NN, 0.0)
+    return near_NN
+
+
+def unplaced(count: int) -> FloatArray:
+    """Return (N, N) factors as `adjacency` does, for instances whose boxes are not known."""
+    return np.where(np.eye(count, dtype=bool), 0.0, UNPLACED).astype(np.float32)
+
+
+def _same_line(boxes_N4: FloatArray) -> FloatArray:
+    left, top, right, bottom = boxes_N4.T
+    height, width = _extent(top, bottom), _extent(left, right)
+    lower, higher = np.minimum.outer(height, height), np.maximum.outer(height, height)
+    shared = np.minimum.outer(bottom, bottom) - np.maximum.outer(top, top)
+    near_NN = (
+        _ramp(lower / higher, _SIZE_ON_LINE)
+        * _ramp(shared / lower, _OVERLAP)
+        * _ramp(_to(right, left) / higher, _SPACE)
+        * _ramp(_to(left + right, left + right) / np.add.outer(width, width), _AFTER)
+    )
+    np.fill_diagonal(near_NN, 0.0)
+    return near_NN
+
+
+def _next_line(boxes_N4: FloatArray, same_line_NN: FloatArray) -> FloatArray:
+    left, top, right, bottom = boxes_N4.T
+    height = _extent(top, bottom)
+    lower, higher = np.minimum.outer(height, height), np.maximum.outer(height, height)
+    is_last_N = np.maximum(1.0 - same_line_NN.max(axis=1, initial=0.0), _BROKEN)
+    is_first_N = np.maximum(1.0 - same_line_NN.max(axis=0, initial=0.0), _BROKEN)
+    return (
+        _ramp(lower / higher, _SIZE_ACROSS_LINES)
+        * _ramp(_to(bottom, top) / higher, _LEADING)
+        * _ramp(_to(top + bottom, top + bottom) / np.add.outer(height, height), _BELOW)
+        * _ramp(_to(right, left) / higher, _INDENT)
+        * _ramp(-_to(left, right) / higher, _RETURN)
+        * np.multiply.outer(is_last_N, is_first_N)
+    )
+
+
+def _extent(start_N: FloatArray, end_N: FloatArray) -> FloatArray:
+    return np.maximum(end_N - start_N, 1e-6)
+
+
+def _to(from_N: FloatArray, to_N: FloatArray) -> FloatArray:
+    """Return [i, j] = to[j] - from[i]."""
+    return to_N[None, :] - from_N[:, None]
+
+
+def _ramp(values: NDArray[np.floating], ends: tuple[float, float]) -> FloatArray:
+    full, none = ends
+    return np.clip((values - none) / (full - none), 0.0, 1.0).astype(np.float32)
