@@ -1,0 +1,1 @@
+"""Where feature blobs are kept: one file per kind of store, all held to one contract."""

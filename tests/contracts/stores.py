@@ -1,0 +1,51 @@
+"""Cards and records that the contract suites share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from glyphseek.types import Calibration, FeatureKind, FloatArray, ImageRecord, ModelCard
+
+
+def make_card(
+    *,
+    width: int = 8,
+    name: str = "tiny",
+    fingerprint: str = "ab" * 16,
+    kind: FeatureKind = FeatureKind.INSTANCES,
+) -> ModelCard:
+    return ModelCard(
+        name=name,
+        method="tdsl",
+        fingerprint=fingerprint,
+        vector_width=width,
+        features=frozenset({kind}),
+        alphabet="abc",
+        max_query_characters=20,
+        understands_meaning=False,
+        calibration=Calibration(slope=1, offset=0, threshold=0.5),
+    )
+
+
+def make_record(image_id: str, *, instances: int = 1, names: Sequence[str] | None = None) -> ImageRecord:
+    return ImageRecord(
+        image_id=image_id,
+        content_hash=f"hash-of-{image_id}",
+        names=(f"photos/{image_id}.jpg",) if names is None else tuple(names),
+        width=640,
+        height=480,
+        instance_count=instances,
+    )
+
+
+def axis(place: int, *, scale: float = 1.0, width: int = 8) -> FloatArray:
+    """Return `scale` times the unit vector along one axis: its inner products are exact."""
+    vector = np.zeros(width, dtype=np.float32)
+    vector[place] = scale
+    return vector
+
+
+def rows(*vectors: FloatArray, width: int = 8) -> FloatArray:
+    return np.stack(vectors) if vectors else np.empty((0, width), dtype=np.float32)
