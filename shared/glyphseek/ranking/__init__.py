@@ -9,9 +9,10 @@ matching    one image: one-to-one matching, phrases, what must not be there
 from glyphseek.ranking.matching import ImageMatch, TermMatch, match_image
 from glyphseek.ranking.plan import Alternative, QueryPlan, Unit, plan_query
 from glyphseek.ranking.reading import adjacency
-from glyphseek.ranking.similarity import bound_scores, probabilities, term_similarities
+from glyphseek.ranking.similarity import ABSENT_SIMILARITY, bound_scores, forgive, probabilities, term_similarities
 
 __all__ = [
+    "ABSENT_SIMILARITY",
     "Alternative",
     "ImageMatch",
     "QueryPlan",
@@ -19,6 +20,7 @@ __all__ = [
     "Unit",
     "adjacency",
     "bound_scores",
+    "forgive",
     "match_image",
     "plan_query",
     "probabilities",

@@ -1,0 +1,36 @@
+"""How much work one search may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glyphseek.errors import SettingError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings:
+    """Bounds of one search; impossible ones raise SettingError.
+
+    candidates: images that are matched exactly, those that recall likes best. `top` raises it for one search.
+    rows_per_vector: rows recall asks for each query vector. Several rows may be of one image, and images that lack one
+        word of a query crowd out those that have all, so it is larger than `candidates`.
+    max_rows: rows of one search over all its vectors; a query of many vectors (prefixes have one for each length) gets
+        fewer rows for each, but at least `min_rows_per_vector`.
+    max_top: most hits of one search.
+    """
+
+    candidates: int = 200
+    rows_per_vector: int = 400
+    min_rows_per_vector: int = 25
+    max_rows: int = 8000
+    max_top: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("candidates", "rows_per_vector", "min_rows_per_vector", "max_rows", "max_top"):
+            if (value := getattr(self, name)) < 1:
+                raise SettingError(f"{name} is {value}, it must be at least 1")
+
+    def rows_for(self, vectors: int, top: int) -> int:
+        """Return the rows to ask for each of `vectors` query vectors, for a search of `top` hits."""
+        wanted = max(self.rows_per_vector, top)
+        return max(self.min_rows_per_vector, min(wanted, self.max_rows // max(vectors, 1)))

@@ -1,0 +1,64 @@
+import numpy as np
+
+from glyphseek.queries import parse_query
+from glyphseek.ranking import plan_query
+from glyphseek.search.recall import Recall, gather
+from glyphseek.types import Calibration, RowHit
+
+CALIBRATION = Calibration(slope=10.0, offset=-5.0, threshold=0.5)
+
+
+def row(image_id: str, instance: int | None, similarity: float) -> RowHit:
+    return RowHit(image_id=image_id, instance=instance, similarity=similarity)
+
+
+def recall(query: str, *terms: list[list[RowHit]], limit: int = 100) -> Recall:
+    return gather(plan_query(parse_query(query), max_term_characters=9), terms, limit)
+
+
+def test_an_instance_keeps_its_best_variant() -> None:
+    found = recall("re*", [[row("a", 1, 0.5), row("a", 0, 0.4)], [row("a", 1, 0.75)]])
+    np.testing.assert_allclose(found.similarities("a"), [[0.4, 0.75]])
+
+
+def test_what_no_row_says_counts_as_absent() -> None:
+    found = recall("tea milk", [[row("a", 2, 0.5)]], [[row("b", 0, 0.25)]])
+    np.testing.assert_allclose(found.similarities("a"), [[0, 0, 0.5], [0, 0, 0]])
+    np.testing.assert_allclose(found.similarities("b"), [[0], [0.25]])
+
+
+def test_a_global_vector_stands_for_the_whole_image() -> None:
+    assert recall("tea", [[row("a", None, 0.5)]]).similarities("a").tolist() == [[0.5]]
+
+
+def test_tolerance_counts_in_recall() -> None:
+    found = recall("milk~1", [[row("a", 0, 0.5), row("b", 0, 0.25)]], limit=2)
+    assert found.similarities("a").tolist() == [[0.75]]
+    assert found.floors == [0.5]
+
+
+def test_images_are_ordered_by_what_they_may_score() -> None:
+    tea = [row("both", 0, 0.9), row("tea", 0, 0.95)]
+    milk = [row("milk", 1, 0.8), row("both", 1, 0.7)]
+    assert recall("tea milk", [tea], [milk]).best(9, CALIBRATION) == ["both", "tea", "milk"]
+    assert recall("tea milk", [tea], [milk]).best(1, CALIBRATION) == ["both"]
+
+
+def test_a_word_beyond_the_last_row_may_still_be_there() -> None:
+    tea = [row("rare", 0, 0.9), row("some", 0, 0.5)]
+    crowded = [row("x", 0, 0.95), row("some", 1, 0.94)]
+    assert recall("tea the", [tea], [crowded], limit=2).best(1, CALIBRATION) == ["rare"]
+    assert recall("tea the", [tea], [crowded], limit=3).best(1, CALIBRATION) == ["some"]
+
+
+def test_an_image_known_only_for_an_excluded_word_is_no_candidate() -> None:
+    assert recall("tea NOT milk", [[row("a", 0, 0.1)]], [[row("b", 0, 0.9)]]).best(9, CALIBRATION) == ["a"]
+
+
+def test_equal_images_are_ordered_by_id() -> None:
+    rows = [row("b", 0, 0.5), row("a", 0, 0.5), row("c", 0, 0.5)]
+    assert recall("tea", [rows]).best(2, CALIBRATION) == ["a", "b"]
+
+
+def test_no_rows_have_no_candidates() -> None:
+    assert recall("tea", [[]]).best(9, CALIBRATION) == []

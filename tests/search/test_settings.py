@@ -1,0 +1,19 @@
+import pytest
+
+from glyphseek.errors import SettingError
+from glyphseek.search import SearchSettings
+
+
+@pytest.mark.parametrize("name", ["candidates", "rows_per_vector", "min_rows_per_vector", "max_rows", "max_top"])
+def test_a_bound_below_one_is_refused_by_name(name: str) -> None:
+    with pytest.raises(SettingError, match=f"{name} is 0"):
+        SearchSettings(**{name: 0})
+
+
+@pytest.mark.parametrize(
+    ("vectors", "top", "rows"),
+    [(1, 10, 400), (1, 700, 700), (20, 10, 400), (40, 10, 200), (400, 10, 25)],
+)
+def test_many_query_vectors_share_the_rows_of_a_search(vectors: int, top: int, rows: int) -> None:
+    settings = SearchSettings(rows_per_vector=400, min_rows_per_vector=25, max_rows=8000)
+    assert settings.rows_for(vectors, top) == rows
