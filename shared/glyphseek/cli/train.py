@@ -1,0 +1,67 @@
+"""`glyphseek train`: run one stage of a model's training, or go on with it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class StageName(StrEnum):
+    """The stages of a recipe, in their order."""
+
+    WORDS = "words"
+    DETECTOR = "detector"
+    JOINT = "joint"
+
+
+def train(
+    stage: Annotated[
+        StageName, typer.Argument(help="words: read cropped words; detector: find words; joint: both on scenes.")
+    ],
+    run: Annotated[Path, typer.Option(help="Run folder; an existing one is resumed.")],
+    preset: Annotated[str, typer.Option(help="Preset whose network is trained.")] = "tdsl-small",
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps at which the stage ends.")] = 1000,
+    batch: Annotated[int | None, typer.Option(min=1, help="Crops or scene windows a step.")] = None,
+    rate: Annotated[float, typer.Option(min=0, help="Highest learning rate.")] = 1e-3,
+    start: Annotated[list[Path] | None, typer.Option(help="Run folders whose trained parts to start from.")] = None,
+    real: Annotated[
+        list[Path] | None, typer.Option(help="Annotated galleries to train on beside rendered data.")
+    ] = None,
+    real_share: Annotated[float | None, typer.Option(min=0, max=1, help="Share of real samples in a batch.")] = None,
+    backgrounds: Annotated[Path | None, typer.Option(help="Folder of photos to draw text on.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Renderer processes.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of the trainer.")] = 1,
+    pool: Annotated[int | None, typer.Option(min=1, help="Rendered samples kept for reuse.")] = None,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
+    validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of weights and of every draw.")] = 0,
+) -> None:
+    """Train one stage; stop it at any time and run the same command to go on."""
+    import torch
+
+    from glyphseek.training.recipe import Recipe, run_recipe
+
+    torch.set_num_threads(threads)
+    run_recipe(
+        Recipe(
+            stage=stage.value,
+            run=run,
+            preset=preset,
+            steps=steps,
+            batch=batch,
+            rate=rate,
+            start=tuple(start or ()),
+            real=tuple(real or ()),
+            real_share=real_share,
+            backgrounds=backgrounds,
+            workers=workers,
+            pool=pool,
+            save_every=save_every,
+            validate_every=validate_every,
+            seed=seed,
+        ),
+        report=lambda row: typer.echo("  ".join(f"{name} {value:.4g}" for name, value in row.items())),
+    )

@@ -1,0 +1,142 @@
+"""TDSL behind the model protocol: photos to instances, typed words to vectors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from glyphseek.errors import QueryError
+from glyphseek.models.tdsl.detector import decode_detections
+from glyphseek.models.tdsl.network import Tdsl, pad_to_divisor, shrink
+from glyphseek.models.tdsl.sequences import ANY_CHARACTER, unit_vectors
+from glyphseek.models.tdsl.settings import ALPHABET
+from glyphseek.queries import Term, TermKind
+from glyphseek.types import FloatArray, ImageFeatures, Instances, ModelCard, RgbImage, TermFeatures
+
+LONGEST_PREFIX_GROWTH = 10
+"""A prefix is tried as a word of its own length and of up to this many characters more."""
+
+
+class TdslEncoder:
+    """A trained TDSL network as the system uses it. Encoding is query-independent, one image at a time."""
+
+    def __init__(self, network: Tdsl, card: ModelCard, *, device: str = "cpu") -> None:
+        self._network = network.eval().to(device).to(memory_format=torch.channels_last)
+        self._settings = network.settings
+        self._device = torch.device(device)
+        self._card = card
+        self._lock = threading.Lock()
+
+    @property
+    def card(self) -> ModelCard:
+        """Return what the rest of the system must know of this model."""
+        return self._card
+
+    def prepare(self, image: RgbImage) -> RgbImage:
+        """Return the image with its longer side at most the preset's, by area averaging."""
+        height, width = image.shape[:2]
+        scale = self._settings.longer_side / max(height, width)
+        if scale >= 1:
+            return image
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+    def encode_images(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
+        """Return the words found in each prepared image; images are encoded one by one, so a batch changes nothing."""
+        with self._lock, torch.inference_mode():
+            return [ImageFeatures(instances=self._encode_image(image)) for image in images]
+
+    def encode_terms(self, terms: Sequence[Term]) -> list[TermFeatures]:
+        """Return one variant for a word, and for a prefix one for every length it may grow to.
+
+        Raises QueryError for a meaning query, a word too long, or one with a character outside the alphabet.
+        """
+        for term in terms:
+            self._check(term)
+        with self._lock, torch.inference_mode():
+            return [TermFeatures(vectors_VD=self._encode_term(term)) for term in terms]
+
+    def _encode_image(self, image: RgbImage) -> Instances:
+        network = self._network
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._device).permute(2, 0, 1)
+        normalized = network.normalize(pixels)
+        height, width = image.shape[:2]
+        scale = min(1.0, self._settings.detector_longer_side / max(height, width))
+        small = shrink(normalized, scale)
+        levels = network.levels(pad_to_divisor(small)[None])
+        boxes_N4, scores_N = decode_detections(
+            network.detect(levels),
+            0,
+            width=small.shape[-1],
+            height=small.shape[-2],
+            threshold=self._settings.score_threshold,
+            nms_iou=self._settings.nms_iou,
+            most=self._settings.max_instances,
+        )
+        full = boxes_N4.new_tensor([width, height, width, height])
+        fractions_N4 = boxes_N4 / boxes_N4.new_tensor([small.shape[-1], small.shape[-2]] * 2)
+        vectors_ND = self._read_words(normalized, small, levels, fractions_N4 * full, boxes_N4)
+        return Instances(
+            vectors_ND=to_numpy(vectors_ND), boxes_N4=to_numpy(fractions_N4.clamp(0, 1)), scores_N=to_numpy(scores_N)
+        )
+
+    def _read_words(
+        self, image: Tensor, small: Tensor, levels: dict[int, Tensor], boxes_N4: Tensor, small_boxes_N4: Tensor
+    ) -> Tensor:
+        if not boxes_N4.shape[0]:
+            return image.new_zeros(0, self._settings.vector_width)
+        if self._settings.roi_source == "image":
+            rois = self._network.pool_words(image, levels, 0, boxes_N4)
+        else:
+            rois = self._network.pool_words(small, levels, 0, small_boxes_N4)
+        return unit_vectors(self._network.image_sequence(rois)[0])
+
+    def _encode_term(self, term: Term) -> FloatArray:
+        if term.kind is not TermKind.PREFIX:
+            return to_numpy(unit_vectors(self._network.text_sequence([term.text])))
+        lengths = range(len(term.text), len(term.text) + LONGEST_PREFIX_GROWTH + 1)
+        words = [term.text.ljust(length, ANY_CHARACTER) for length in lengths]
+        return to_numpy(prefix_vectors(self._network.text_sequence(words), len(term.text), list(lengths)))
+
+    def _check(self, term: Term) -> None:
+        if term.kind is TermKind.SEMANTIC:
+            raise QueryError(
+                f"model {self._card.name!r} reads letters and has no understanding of meaning: "
+                f'~"{term.text}" cannot be answered; ask for words that are written in the photo'
+            )
+        if not 0 < len(term.text) <= self._card.max_query_characters:
+            raise QueryError(
+                f"{term.text!r} has {len(term.text)} characters; this model reads 1 to {self._card.max_query_characters}"
+            )
+        unknown = sorted(set(term.text) - set(ALPHABET))
+        if unknown:
+            raise QueryError(
+                f"{term.text!r} has {', '.join(unknown)}, which this model cannot read; it knows a-z and 0-9"
+            )
+
+
+def prefix_vectors(sequence_VTC: Tensor, known: int, lengths: Sequence[int]) -> Tensor:
+    """Return (V, D) vectors that compare only the steps which the known characters cover.
+
+    A word of L characters is stretched over T steps, so its first `known` characters own the first T * known / L.
+    The other steps are zero. The kept part is scaled so that the inner product with a whole unit vector is about the
+    cosine of the two parts: a part of share p of an even vector has norm sqrt(p).
+    """
+    steps = sequence_VTC.shape[1]
+    vectors: list[Tensor] = []
+    for sequence_TC, length in zip(sequence_VTC, lengths, strict=True):
+        kept = max(1, round(steps * known / length))
+        part = torch.tanh(sequence_TC).clone()
+        part[kept:] = 0
+        vectors.append(part.flatten() / part.norm() / (kept / steps) ** 0.5)
+    return torch.stack(vectors)
+
+
+def to_numpy(tensor: Tensor) -> FloatArray:
+    """Return the tensor as a float32 array in main memory."""
+    return tensor.float().cpu().numpy().astype(np.float32, copy=False)

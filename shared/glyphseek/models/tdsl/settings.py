@@ -1,0 +1,163 @@
+"""The numbers of a TDSL model and the presets that ship."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+"""The characters the model tells apart; the CTC blank comes after them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TdslSettings:
+    """Sizes of the network and of its input; every field changes the meaning of the weights.
+
+    Lengths are pixels of the image after `longer_side` was applied, unless a field says otherwise.
+    """
+
+    name: str
+    backbone: Literal["resnet50", "small"]
+    """`resnet50` has frozen batch norm; `small` is a plain residual network for a laptop's CPU."""
+    backbone_channels: tuple[int, ...]
+    """Channels at strides 4, 8, 16 and 32."""
+    pyramid_width: int
+    pyramid_first_stride: Literal[4, 8]
+    """4 when words are pooled from the pyramid, 8 when only the detector reads it."""
+    tower_depth: int
+    """Convolutions shared by the three detector heads."""
+    level_limits: tuple[int, ...]
+    """Largest distance from a location to a side of its box, for each detector level but the last."""
+    longer_side: int
+    """The image is shrunk to this longer side; smaller images are left as they are."""
+    detector_longer_side: int
+    """The detector reads the image shrunk again to this longer side."""
+    roi_source: Literal["pyramid", "image"]
+    """Where RoIAlign reads: the feature pyramid as in the paper, or the image itself at full resolution."""
+    roi_rows: int
+    roi_columns: int
+    roi_margin: float
+    """A box is widened by this share of its height on every side before pooling."""
+    stem_channels: tuple[int, ...]
+    """Residual stages (stride 2 each) between an image RoI and the sequence module; empty for a pyramid RoI."""
+    sequence_width: int
+    """Channels of the two convolutions of the image sequence module."""
+    lstm_width: int
+    """Hidden units per direction."""
+    character_width: int
+    steps: int
+    """T: steps of a word's embedding."""
+    step_width: int
+    """C: numbers per step; the stored vector has T * C of them."""
+    score_threshold: float = 0.2
+    """Detections below this confidence are not stored."""
+    nms_iou: float = 0.6
+    max_instances: int = 100
+    max_query_characters: int = 40
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that cannot be built."""
+        if self.roi_source == "pyramid" and (self.stem_channels or self.pyramid_first_stride != 4):
+            raise SettingError("roi_source 'pyramid' needs an empty stem and a pyramid from stride 4")
+        if self.roi_columns % (2 ** len(self.stem_channels)) or self.sequence_columns % self.steps:
+            raise SettingError(f"{self.steps} steps do not divide the {self.sequence_columns} columns of a RoI")
+
+    @property
+    def sequence_columns(self) -> int:
+        """Columns of a RoI after the stem: the length of the sequence that CTC reads."""
+        return self.roi_columns // 2 ** len(self.stem_channels)
+
+    @property
+    def vector_width(self) -> int:
+        """D = T * C."""
+        return self.steps * self.step_width
+
+
+PAPER = TdslSettings(
+    name="tdsl-r50",
+    backbone="resnet50",
+    backbone_channels=(256, 512, 1024, 2048),
+    pyramid_width=256,
+    pyramid_first_stride=4,
+    tower_depth=4,
+    level_limits=(64, 128, 256, 512),
+    longer_side=1280,
+    detector_longer_side=1280,
+    roi_source="pyramid",
+    roi_rows=4,
+    roi_columns=15,
+    roi_margin=0.0,
+    stem_channels=(),
+    sequence_width=256,
+    lstm_width=256,
+    character_width=256,
+    steps=15,
+    step_width=128,
+)
+"""The paper's network (METHODS of the paper, section 3): ResNet-50, 1280 px, 15 x 128."""
+
+SMALL = TdslSettings(
+    name="tdsl-small",
+    backbone="small",
+    backbone_channels=(32, 64, 128, 192),
+    pyramid_width=64,
+    pyramid_first_stride=8,
+    tower_depth=2,
+    level_limits=(64, 128, 256),
+    longer_side=1024,
+    detector_longer_side=704,
+    roi_source="image",
+    roi_rows=40,
+    roi_columns=128,
+    roi_margin=0.05,
+    stem_channels=(32, 64),
+    sequence_width=128,
+    lstm_width=128,
+    character_width=128,
+    steps=16,
+    step_width=48,
+)
+"""For a laptop's CPU: a small detector at 704 px, words read from the image at 1024 px, 16 x 48."""
+
+TINY_PYRAMID = TdslSettings(
+    name="tdsl-tiny",
+    backbone="small",
+    backbone_channels=(8, 16, 16, 16),
+    pyramid_width=16,
+    pyramid_first_stride=4,
+    tower_depth=1,
+    level_limits=(64, 128, 256),
+    longer_side=256,
+    detector_longer_side=256,
+    roi_source="pyramid",
+    roi_rows=4,
+    roi_columns=15,
+    roi_margin=0.0,
+    stem_channels=(),
+    sequence_width=16,
+    lstm_width=16,
+    character_width=16,
+    steps=15,
+    step_width=8,
+)
+"""The paper's wiring at toy size, for tests and for trying a change in seconds."""
+
+PRESETS = {preset.name: preset for preset in (PAPER, SMALL, TINY_PYRAMID)}
+
+
+def find_preset(name: str) -> TdslSettings:
+    """Return the preset of that name. Raises ModelNotFound, which lists the known names."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise ModelNotFound(f"no preset {name!r}; known: {', '.join(PRESETS)}") from None
+
+
+def restore_settings(values: dict[str, object]) -> TdslSettings:
+    """Return the settings written in a manifest (JSON turns tuples into lists). Raises CheckpointDamaged."""
+    known = {field.name for field in fields(TdslSettings)}
+    if values.keys() != known:
+        raise CheckpointDamaged(f"a manifest's preset must have exactly {sorted(known)}; it has {sorted(values)}")
+    return TdslSettings(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,71 @@
+"""Real photos with annotated words, as training data: read from the project's gallery layout, split once and for all."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glyphseek.models.tdsl.settings import ALPHABET
+from glyphseek.queries import normalize
+
+ILLEGIBLE = "###"
+HELD_OUT_PHOTOS = 5
+"""Every fifth photo, by the checksum of its file name, is never trained on."""
+HELD_OUT_WORDS = 20
+"""Every twentieth word of four characters or more, by its checksum, is never trained on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotatedWord:
+    """One region: its normalised word, or None where it cannot be read or spelt, and its box in pixels (4,)."""
+
+    word: str | None
+    box_4: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotatedPhoto:
+    """A photo on disk and every text region in it."""
+
+    path: Path
+    words: tuple[AnnotatedWord, ...]
+
+
+def spell(transcription: str) -> str | None:
+    """Return the transcription as the model spells it; None for illegible, empty, foreign or several words."""
+    word = normalize(transcription)
+    return word if transcription != ILLEGIBLE and word and set(word) <= set(ALPHABET) else None
+
+
+def is_held_out_word(word: str) -> bool:
+    """Return whether no model of this project is trained on the word: the test of reading unseen words."""
+    return len(word) >= 4 and zlib.crc32(word.encode()) % HELD_OUT_WORDS == 0
+
+
+def is_held_out_photo(path: Path) -> bool:
+    """Return whether the photo belongs to the held-out fold."""
+    return zlib.crc32(path.name.encode()) % HELD_OUT_PHOTOS == 0
+
+
+def annotate(transcription: str, polygon_K2: NDArray[np.float32]) -> AnnotatedWord:
+    """Return the region as the trainer uses it: spelt, and with the axis-aligned box around its polygon."""
+    return AnnotatedWord(
+        word=spell(transcription), box_4=np.concatenate([polygon_K2.min(0), polygon_K2.max(0)]).astype(np.float32)
+    )
+
+
+def read_annotated_photos(folder: Path, *, held_out: bool) -> list[AnnotatedPhoto]:
+    """Return the photos of one fold of a gallery folder (images/ and boxes.jsonl)."""
+    photos: list[AnnotatedPhoto] = []
+    for line in (folder / "boxes.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        path = folder / row["image"]
+        if is_held_out_photo(path) is held_out:
+            words = tuple(annotate(item["t"], np.asarray(item["poly"], np.float32)) for item in row["items"])
+            photos.append(AnnotatedPhoto(path=path, words=words))
+    return photos

@@ -1,0 +1,138 @@
+"""Stages `detector` and `joint`: scenes at low resolution, with the detector's losses alone or with all of TDSL's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from glyphseek.models.tdsl.augmentation import augment_word
+from glyphseek.models.tdsl.detector import assign_targets, detection_loss
+from glyphseek.models.tdsl.losses import ctc_loss, similarity_loss
+from glyphseek.models.tdsl.network import Tdsl
+from glyphseek.models.tdsl.sequences import unit_vectors
+from glyphseek.models.tdsl.settings import TdslSettings
+from glyphseek.training.annotated import is_held_out_word, read_annotated_photos
+from glyphseek.training.replay import ReplayPool
+from glyphseek.training.scenes import SceneBatch, TrainingScene, batch_scenes, cut_scene, make_scenes, read_scene
+
+MOST_WORDS = 64
+"""Words of one batch that the sequence modules read in the joint stage; more are drawn at random."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneStageSettings:
+    """Data and batch of the stages that read scenes."""
+
+    real: tuple[Path, ...] = ()
+    """Annotated galleries; the held-out fold of each is left out."""
+    backgrounds: Path | None = None
+    real_share: float = 0.4
+    batch: int = 4
+    side: int = 384
+    """The windows cut from scenes are side x side pixels of the detector's input."""
+    scales: tuple[float, float] = (0.5, 1.5)
+    """Scenes are resized by a factor drawn log-uniformly from this range before they are cut."""
+    width: int = 640
+    height: int = 480
+    pool: int = 3000
+    workers: int = 1
+    start_with: int = 200
+    seed: int = 0
+
+
+class SceneStage:
+    """Draws batches of scene windows; `kind` says which losses are trained."""
+
+    def __init__(
+        self, preset: TdslSettings, settings: SceneStageSettings, kind: Literal["detector", "joint"] = "detector"
+    ) -> None:
+        self.name = kind
+        self.parts = ("pyramid", "detector")
+        if kind == "joint":
+            self.parts = ("pyramid", "detector", "image_sequence", "text_sequence", "ctc")
+        self._preset, self._settings = preset, settings
+        self._pool = ReplayPool(
+            partial(make_scenes, settings.width, settings.height, settings.backgrounds),
+            capacity=settings.pool,
+            workers=settings.workers,
+            seed=settings.seed,
+            start_with=settings.start_with,
+        )
+        self._real = [
+            read_scene(photo, preset.detector_longer_side)
+            for folder in settings.real
+            for photo in read_annotated_photos(folder, held_out=False)
+        ]
+
+    def loss(self, network: Tdsl, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Return the named terms whose sum is trained, on one fresh batch; the same at every step."""
+        del step
+        batch = self._draw(rng)
+        images = network.normalize(augment_photo(batch.images_B3HW, rng))
+        levels = network.levels(images)
+        output = network.detect(levels)
+        limits = self._preset.level_limits
+        targets = [
+            assign_targets(output.points_A2, output.strides_A, boxes, ignored, limits)
+            for boxes, ignored in zip(batch.boxes, batch.ignored, strict=True)
+        ]
+        terms = {"detection": detection_loss(output, targets)}
+        if self.name == "joint":
+            terms |= reading_terms(network, images, levels, batch, rng)
+        return terms
+
+    def close(self) -> None:
+        """Stop the renderer's processes."""
+        self._pool.close()
+
+    def _draw(self, rng: np.random.Generator) -> SceneBatch:
+        settings = self._settings
+        scenes: list[TrainingScene] = []
+        for _ in range(settings.batch):
+            if self._real and rng.random() < settings.real_share:
+                scene = self._real[int(rng.integers(len(self._real)))]
+            else:
+                scene = self._pool.draw(1, rng)[0]
+            scale = float(np.exp(rng.uniform(*np.log(settings.scales))))
+            scenes.append(cut_scene(scene, settings.side, scale, rng))
+        return batch_scenes(scenes)
+
+
+def reading_terms(
+    network: Tdsl, images: Tensor, levels: dict[int, Tensor], batch: SceneBatch, rng: np.random.Generator
+) -> dict[str, Tensor]:
+    """Return TDSL's similarity and CTC terms on the words of a scene batch, pooled from their true boxes."""
+    rois: list[Tensor] = []
+    words: list[str] = []
+    for image, (boxes, texts) in enumerate(zip(batch.boxes, batch.words, strict=True)):
+        chosen = [i for i, text in enumerate(texts) if text is not None and not is_held_out_word(text)]
+        chosen = list(rng.permutation(chosen))[: MOST_WORDS // len(batch.boxes)]
+        if chosen:
+            rois.append(network.pool_words(images[image], levels, image, boxes[torch.tensor(chosen)]))
+            words += [text for i in chosen if (text := texts[i]) is not None]
+    if not words:
+        return {}
+    embedding, columns = network.image_sequence(torch.cat(rois))
+    asked = [*words, *(augment_word(word, rng) for word in words)]
+    typed = unit_vectors(network.text_sequence(asked))
+    return {
+        "similarity": similarity_loss(typed, asked, unit_vectors(embedding), words),
+        "ctc": ctc_loss(network.ctc(columns), words),
+    }
+
+
+def augment_photo(images_B3HW: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return the images brightened, re-contrasted and sometimes inverted at random, one draw an image."""
+    count = images_B3HW.shape[0]
+    gain = torch.from_numpy(rng.uniform(0.6, 1.3, (count, 1, 1, 1))).float()
+    bias = torch.from_numpy(rng.uniform(-40, 40, (count, 1, 1, 1))).float()
+    inverted = torch.from_numpy(rng.random(count) < 0.1).view(-1, 1, 1, 1)
+    images = images_B3HW.float()
+    images = torch.where(inverted, 255 - images, images)
+    return ((images - 128) * gain + 128 + bias).clamp(0, 255)

@@ -1,0 +1,106 @@
+"""From finished runs to a model that ships: parts put together, scores calibrated, the manifest written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+
+from glyphseek.models.checkpoint import Manifest, save_checkpoint, save_manifest
+from glyphseek.models.loading import make_card
+from glyphseek.models.tdsl.encoder import TdslEncoder
+from glyphseek.models.tdsl.network import Tdsl
+from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings, find_preset
+from glyphseek.queries import Term
+from glyphseek.training.annotated import AnnotatedPhoto, read_annotated_photos
+from glyphseek.training.recipe import take_trained_parts
+from glyphseek.training.run import RunFolder
+from glyphseek.training.scenes import read_scene
+from glyphseek.types import Calibration, FloatArray, ModelCard
+
+LICENCE = "Apache-2.0"
+UNCALIBRATED = Calibration(slope=10.0, offset=-7.0, threshold=0.5)
+CONFIDENT = 0.5
+"""An answer is confident when its word is more likely there than not."""
+
+
+def package(runs: Sequence[Path], out: Path, *, preset: str, held_out: Sequence[Path], data: Sequence[str]) -> Manifest:
+    """Write a model folder from the trained parts of `runs` (later ones win) and return its manifest.
+
+    Scores are calibrated on the held-out fold of the annotated galleries `held_out`.
+    """
+    settings = find_preset(preset)
+    network = Tdsl(settings)
+    for run in runs:
+        take_trained_parts(network, RunFolder(run))
+    digest = save_checkpoint(out, network.state_dict())
+    manifest = Manifest(
+        name=settings.name,
+        method="tdsl",
+        preset=json.loads(json.dumps(asdict(settings))),
+        weights_sha256=digest,
+        parameters=sum(p.numel() for p in network.parameters()),
+        licence=LICENCE,
+        calibration=calibrate_on(network, settings, held_out) if held_out else UNCALIBRATED,
+        commands=[read_command(run) for run in runs],
+        data=list(data),
+        stages=[read_stage(run) for run in runs],
+    )
+    save_manifest(out, manifest)
+    return manifest
+
+
+def read_command(run: Path) -> str:
+    """Return the command line that trained a run."""
+    return (run / "command.txt").read_text().strip()
+
+
+def read_stage(run: Path) -> dict[str, object]:
+    """Return the steps, samples and seconds of a run."""
+    return {"run": run.name, **json.loads((run / "state.json").read_text())}
+
+
+def calibrate_on(network: Tdsl, settings: TdslSettings, galleries: Sequence[Path]) -> Calibration:
+    """Return the calibration fitted on every pair of a held-out photo and a word that stands in any of them."""
+    card = make_card_uncalibrated(settings)
+    encoder = TdslEncoder(network, card)
+    photos = [photo for gallery in galleries for photo in read_annotated_photos(gallery, held_out=True)]
+    words = sorted({w.word for photo in photos for w in photo.words if w.word is not None and len(w.word) > 2})
+    typed_QD = np.concatenate([f.vectors_VD for f in encoder.encode_terms([Term(text=word) for word in words])])
+    similarities = np.stack([best_similarities(encoder, photo, settings, typed_QD) for photo in photos])
+    present = np.array([[word in {w.word for w in photo.words} for word in words] for photo in photos])
+    return fit_calibration(similarities.ravel(), present.ravel())
+
+
+def make_card_uncalibrated(settings: TdslSettings) -> ModelCard:
+    """Return a card for a network that is not packaged yet."""
+    manifest = Manifest(
+        name=settings.name, method="tdsl", preset={}, weights_sha256="", parameters=0, licence=LICENCE,
+        calibration=UNCALIBRATED, commands=[], data=[], stages=[],
+    )  # fmt: skip
+    return make_card(manifest, settings.vector_width, ALPHABET, settings.max_query_characters)
+
+
+def best_similarities(
+    encoder: TdslEncoder, photo: AnnotatedPhoto, settings: TdslSettings, typed_QD: FloatArray
+) -> FloatArray:
+    """Return the similarity of each typed word to the photo: of its best instance, 0 without any. (Q,)"""
+    instances = encoder.encode_images([read_scene(photo, settings.longer_side).pixels])[0].instances
+    if instances is None or not len(instances):
+        return np.zeros(len(typed_QD), np.float32)
+    return (typed_QD @ instances.vectors_ND.T).max(1)
+
+
+def fit_calibration(similarities: FloatArray, present: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Calibration:
+    """Return the logistic curve of largest likelihood for `present` given similarity; its slope is never negative."""
+    signs = np.where(present, 1.0, -1.0)
+
+    def loss(curve: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+        return float(np.logaddexp(0, -signs * (curve[0] * similarities + curve[1])).mean())
+
+    fitted = minimize(loss, np.array([10.0, -7.0]), method="L-BFGS-B", bounds=[(0.0, 200.0), (-200.0, 200.0)])
+    return Calibration(slope=float(fitted.x[0]), offset=float(fitted.x[1]), threshold=CONFIDENT)
