@@ -1,0 +1,174 @@
+"""The upkeep of a gallery: check it, clear it of leftovers, take images out, write it out. Over ports only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+
+from glyphseek.errors import BlobDamaged, BlobError, BlobMissing
+from glyphseek.indexing.tidying import remove_images
+from glyphseek.indexing.writing import instance_count_of
+from glyphseek.ports import FeatureStore, VectorStore, blob_key
+from glyphseek.tokens import unpack
+from glyphseek.types import ImageFeatures, ImageRecord
+
+_CHUNK_IMAGES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An image whose blob cannot be used: which, the name of the error class, and its text."""
+
+    image_id: str
+    names: tuple[str, ...]
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """images: rows looked at. problems: those without a sound blob. garbage: keys of blobs that have no row.
+
+    foreign: how many blobs belong to other models; they are another generation's and left alone.
+    """
+
+    images: int
+    problems: tuple[Problem, ...]
+    garbage: tuple[str, ...]
+    foreign: int
+
+    @property
+    def is_sound(self) -> bool:
+        """Return whether every image can be searched and shown; garbage only takes space."""
+        return not self.problems
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report as plain values, fit for `json.dumps`."""
+        return {**asdict(self), "is_sound": self.is_sound}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteReport:
+    """removed: the records that are no more. unknown: what was asked for and is no image's id or name."""
+
+    removed: tuple[ImageRecord, ...]
+    unknown: tuple[str, ...]
+
+
+def verify(vectors: VectorStore, features: FeatureStore, *, fingerprint: str) -> VerifyReport:
+    """Return what is wrong with a gallery after reading every row and every blob; nothing is changed.
+
+    A blob is sound when its checks hold, it is of the model `fingerprint`, and it has the instances that its row says.
+    """
+    problems: list[Problem] = []
+    rows: set[str] = set()
+    for records in _chunks(vectors.scan()):
+        rows.update(blob_key(fingerprint, record.image_id) for record in records)
+        problems += _problems_of(records, features, fingerprint)
+    own, foreign = _split_keys(features.scan(), fingerprint)
+    garbage = tuple(key for key in own if key not in rows)
+    return VerifyReport(images=len(rows), problems=tuple(problems), garbage=garbage, foreign=foreign)
+
+
+def collect_garbage(vectors: VectorStore, features: FeatureStore, *, fingerprint: str) -> tuple[str, ...]:
+    """Remove the blobs of this model that have no row, and return their keys. No indexing may run meanwhile."""
+    rows = {blob_key(fingerprint, record.image_id) for record in vectors.scan()}
+    own, _ = _split_keys(features.scan(), fingerprint)
+    garbage = tuple(key for key in own if key not in rows)
+    features.delete(garbage)
+    return garbage
+
+
+def delete_images(
+    vectors: VectorStore, features: FeatureStore, wanted: Sequence[str], *, fingerprint: str
+) -> DeleteReport:
+    """Remove the images with these ids or names, with all their names: rows first, blobs after.
+
+    The files are not touched: a photo that is still in the folder comes back with the next indexing.
+    """
+    asked = frozenset(wanted)
+    removed: list[ImageRecord] = []
+    known: set[str] = set()
+    for record in vectors.scan():
+        hits = asked.intersection((record.image_id, *record.names))
+        if hits:
+            removed.append(record)
+            known |= hits
+    for records in _chunks(removed):
+        remove_images(records, vectors=vectors, features=features, fingerprint=fingerprint)
+    unknown = tuple(dict.fromkeys(text for text in wanted if text not in known))
+    return DeleteReport(removed=tuple(removed), unknown=unknown)
+
+
+def export_records(
+    vectors: VectorStore, features: FeatureStore, *, fingerprint: str, with_boxes: bool = False
+) -> Iterator[dict[str, object]]:
+    """Yield every image as plain values fit for `json.dumps`, ordered by image id.
+
+    with_boxes adds `instances`: for each word found its `box` (left, top, right, bottom, fractions of the displayed
+    image) and `score`; None when the blob cannot be used, which `verify` explains.
+    """
+    for records in _chunks(vectors.scan()):
+        found = _read_features(records, features, fingerprint) if with_boxes else None
+        for place, record in enumerate(records):
+            line = asdict(record)
+            if found is not None:
+                line["instances"] = _boxes_of(found[place])
+            yield line
+
+
+def _problems_of(records: Sequence[ImageRecord], features: FeatureStore, fingerprint: str) -> Iterator[Problem]:
+    for record, found in zip(records, _read_features(records, features, fingerprint), strict=True):
+        error = found if isinstance(found, BlobError) else _count_error(record, found)
+        if error is not None:
+            yield Problem(image_id=record.image_id, names=record.names, kind=type(error).__name__, message=str(error))
+
+
+def _count_error(record: ImageRecord, found: ImageFeatures) -> BlobError | None:
+    count = instance_count_of(found)
+    if count == record.instance_count:
+        return None
+    return BlobDamaged(f"the blob has {count} instances, its row says {record.instance_count}")
+
+
+def _read_features(
+    records: Sequence[ImageRecord], features: FeatureStore, fingerprint: str
+) -> list[ImageFeatures | BlobError]:
+    blobs = features.get([blob_key(fingerprint, record.image_id) for record in records])
+    return [_read_blob(blob, fingerprint) for blob in blobs]
+
+
+def _read_blob(blob: bytes | None, fingerprint: str) -> ImageFeatures | BlobError:
+    if blob is None:
+        return BlobMissing("the image has a row but no blob")
+    try:
+        return unpack(blob, fingerprint=fingerprint)
+    except BlobError as error:
+        return error
+
+
+def _boxes_of(found: ImageFeatures | BlobError) -> list[dict[str, object]] | None:
+    if isinstance(found, BlobError):
+        return None
+    if found.instances is None:
+        return []
+    boxes, scores = found.instances.boxes_N4.tolist(), found.instances.scores_N.tolist()
+    return [{"box": box, "score": score} for box, score in zip(boxes, scores, strict=True)]
+
+
+def _split_keys(keys: Iterable[str], fingerprint: str) -> tuple[list[str], int]:
+    own: list[str] = []
+    foreign = 0
+    for key in keys:
+        if key.startswith(f"{fingerprint}/"):
+            own.append(key)
+        else:
+            foreign += 1
+    return own, foreign
+
+
+def _chunks(records: Iterable[ImageRecord]) -> Iterator[list[ImageRecord]]:
+    iterator = iter(records)
+    while chunk := list(islice(iterator, _CHUNK_IMAGES)):
+        yield chunk

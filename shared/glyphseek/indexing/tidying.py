@@ -1,0 +1,112 @@
+"""After a complete pass over the folder: rows take their new names, and images that no file holds are removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from glyphseek.errors import BlobError, BlobMissing
+from glyphseek.indexing.report import Skip
+from glyphseek.indexing.writing import vectors_of
+from glyphseek.ports import FeatureStore, VectorStore, blob_key
+from glyphseek.tokens import unpack
+from glyphseek.types import FloatArray, ImageRecord
+
+_CHUNK_IMAGES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tidied:
+    """How many images got other names, how many were removed, and whose row could not be written again."""
+
+    renamed: int
+    removed: int
+    skipped: tuple[Skip, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameChanges:
+    """The records whose names changed, with the new names; and those whose last name is gone."""
+
+    renamed: tuple[ImageRecord, ...]
+    gone: tuple[ImageRecord, ...]
+
+
+def compare_names(
+    records: Sequence[ImageRecord],
+    names_of: Callable[[str], tuple[str, ...]],
+    is_kept: Callable[[str], bool],
+) -> NameChanges:
+    """Return what must change for every record to have exactly the names that hold its content now.
+
+    names_of(content_hash) are the names that were seen; is_kept(name) tells of a name that was not seen, whether it
+    must stay nevertheless (its folder could not be read, say). A record that never had a name is left alone.
+    """
+    renamed: list[ImageRecord] = []
+    gone: list[ImageRecord] = []
+    for record in records:
+        seen = set(names_of(record.content_hash))
+        names = tuple(sorted(seen | {name for name in record.names if is_kept(name)}))
+        if names == record.names:
+            continue
+        if names:
+            renamed.append(replace(record, names=names))
+        else:
+            gone.append(record)
+    return NameChanges(renamed=tuple(renamed), gone=tuple(gone))
+
+
+def apply_changes(
+    changes: NameChanges, *, vectors: VectorStore, features: FeatureStore, fingerprint: str
+) -> Iterator[Tidied]:
+    """Write the changes in chunks, yielding what each chunk did; a row is deleted before its blob.
+
+    A row whose blob is missing or damaged cannot be written again: it is removed and its names are skipped, so that the
+    next run encodes the photo anew.
+    """
+    for chunk in _chunks(changes.renamed):
+        yield _rename(chunk, vectors, features, fingerprint)
+    for chunk in _chunks(changes.gone):
+        remove_images(chunk, vectors=vectors, features=features, fingerprint=fingerprint)
+        yield Tidied(renamed=0, removed=len(chunk), skipped=())
+
+
+def remove_images(
+    records: Sequence[ImageRecord], *, vectors: VectorStore, features: FeatureStore, fingerprint: str
+) -> None:
+    """Remove images: all rows first, then the blobs, so that a row always has its blob."""
+    image_ids = [record.image_id for record in records]
+    vectors.delete(image_ids)
+    features.delete([blob_key(fingerprint, image_id) for image_id in image_ids])
+
+
+def _rename(records: Sequence[ImageRecord], vectors: VectorStore, features: FeatureStore, fingerprint: str) -> Tidied:
+    blobs = features.get([blob_key(fingerprint, record.image_id) for record in records])
+    sound: list[ImageRecord] = []
+    found: list[FloatArray] = []
+    damaged: list[ImageRecord] = []
+    skips: list[Skip] = []
+    for record, blob in zip(records, blobs, strict=True):
+        try:
+            found.append(_stored_vectors(blob, fingerprint))
+            sound.append(record)
+        except BlobError as error:
+            damaged.append(record)
+            message = f"{error}; the image was removed, index again to encode it anew"
+            skips += [Skip(name=name, kind=type(error).__name__, message=message) for name in record.names]
+    if damaged:
+        remove_images(damaged, vectors=vectors, features=features, fingerprint=fingerprint)
+    if sound:
+        vectors.put(sound, found)
+    return Tidied(renamed=len(sound), removed=0, skipped=tuple(skips))
+
+
+def _stored_vectors(blob: bytes | None, fingerprint: str) -> FloatArray:
+    if blob is None:
+        raise BlobMissing("the image has a row but no blob")
+    return vectors_of(unpack(blob, fingerprint=fingerprint))
+
+
+def _chunks(records: Sequence[ImageRecord]) -> Iterator[Sequence[ImageRecord]]:
+    for start in range(0, len(records), _CHUNK_IMAGES):
+        yield records[start : start + _CHUNK_IMAGES]

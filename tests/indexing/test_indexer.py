@@ -1,0 +1,415 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from indexing.gallery_fakes import FINGERPRINT, FakeModel, Gallery, photo_bytes, write_photos
+
+from glyphseek.errors import ImageUnreadable, SettingError
+from glyphseek.images import ImageLimits, read_image
+from glyphseek.indexing import HINTS_FILE, Indexer, IndexProgress, IndexSettings, Outcome, Stage, verify
+from glyphseek.ports import blob_key
+from glyphseek.tokens import unpack
+from glyphseek.types import RgbImage
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Gallery:
+    return Gallery(root=tmp_path)
+
+
+def test_every_photo_gets_a_row_and_a_blob_with_equal_vectors(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 9)
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.outcome, report.found, report.added, report.encoded) == (Outcome.COMPLETE, 9, 9, 9)
+    assert {name for names in gallery.names() for name in names} == {f"{n:04d}.png" for n in range(9)}
+    for image_id, record in gallery.vectors.records.items():
+        blob = gallery.features.get([blob_key(FINGERPRINT, image_id)])[0]
+        assert blob is not None
+        instances = unpack(blob, fingerprint=FINGERPRINT).instances
+        assert instances is not None
+        assert len(instances) == record.instance_count
+        np.testing.assert_array_equal(instances.vectors_ND, gallery.vectors.vectors[image_id])
+        assert (record.width, record.height) == (48, 32)
+        assert image_id == record.content_hash[:32]
+
+
+def test_a_blob_is_always_written_before_its_row(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 7)
+    gallery.indexer(IndexSettings(commit_images=2)).run(gallery.photos)
+    for image_id in gallery.vectors.records:
+        assert gallery.journal.index(f"blob {image_id}") < gallery.journal.index(f"row {image_id}")
+
+
+def test_indexing_again_changes_and_encodes_nothing(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 5)
+    gallery.indexer().run(gallery.photos)
+    journal, encoded = list(gallery.journal), list(gallery.model.encoded)
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.unchanged, report.added, report.renamed, report.removed) == (5, 0, 0, 0)
+    assert gallery.journal == journal
+    assert gallery.model.encoded == encoded
+
+
+def test_files_with_trusted_stamps_are_not_read_again(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 2)
+    long_after = Indexer(
+        gallery.model, gallery.vectors, gallery.features, gallery=gallery.folder, now_ns=lambda: 4 * 10**18
+    )
+    long_after.run(gallery.photos)
+    hints = json.loads((gallery.folder / HINTS_FILE).read_text())
+    first, second = hints["files"]["0000.png"], hints["files"]["0001.png"]
+    first[3], second[3] = second[3], first[3]
+    (gallery.folder / HINTS_FILE).write_text(json.dumps(hints))
+    # Hashes that a reader would find wrong are believed, so nothing was read.
+    assert gallery.indexer().run(gallery.photos).renamed == 2
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[1]"])
+def test_lost_or_damaged_hints_cost_nothing_but_reading(gallery: Gallery, content: bytes | None) -> None:
+    write_photos(gallery.photos, 3)
+    gallery.indexer().run(gallery.photos)
+    (gallery.folder / HINTS_FILE).unlink()
+    if content is not None:
+        (gallery.folder / HINTS_FILE).write_bytes(content)
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.unchanged, report.encoded, report.renamed, report.removed) == (3, 0, 0, 0)
+
+
+def test_a_photo_overwritten_at_once_by_one_of_equal_size_and_time_is_noticed(gallery: Gallery) -> None:
+    path = gallery.photos / "photo.bmp"
+    path.write_bytes(photo_bytes(1, image_format="BMP"))
+    status = path.stat()
+    gallery.indexer().run(gallery.photos)
+    path.write_bytes(photo_bytes(2, image_format="BMP"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.added, report.removed) == (1, 1)
+
+
+def test_two_files_of_one_content_are_one_image_with_two_names(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 1)
+    (gallery.photos / "copy").mkdir()
+    shutil.copy(gallery.photos / "0000.png", gallery.photos / "copy" / "again.png")
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.found, report.added, len(gallery.model.encoded)) == (2, 1, 1)
+    assert gallery.names() == {("0000.png", "copy/again.png")}
+
+
+def test_a_new_copy_and_a_rename_change_names_without_encoding_or_changing_vectors(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 3)
+    gallery.indexer().run(gallery.photos)
+    before = {image_id: array.copy() for image_id, array in gallery.vectors.vectors.items()}
+    (gallery.photos / "0000.png").rename(gallery.photos / "renamed.png")
+    shutil.copy(gallery.photos / "0001.png", gallery.photos / "copied.png")
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.renamed, report.added, report.removed, len(gallery.model.encoded)) == (2, 0, 0, 3)
+    assert gallery.names() == {("renamed.png",), ("0001.png", "copied.png"), ("0002.png",)}
+    assert before.keys() == gallery.vectors.vectors.keys()
+    for image_id, array in before.items():
+        np.testing.assert_array_equal(array, gallery.vectors.vectors[image_id])
+
+
+def test_deleted_photos_are_removed_row_first_and_blob_after(gallery: Gallery) -> None:
+    paths = write_photos(gallery.photos, 3)
+    gallery.indexer().run(gallery.photos)
+    gone = next(record.image_id for record in gallery.vectors.scan() if record.names == ("0001.png",))
+    paths[1].unlink()
+    report = gallery.indexer().run(gallery.photos)
+    assert report.removed == 1
+    assert gallery.journal[-2:] == [f"delete row {gone}", f"delete blob {gone}"]
+    assert gallery.names() == {("0000.png",), ("0002.png",)}
+    assert len(gallery.features.content()) == 2
+
+
+def test_a_changed_photo_replaces_its_old_image(gallery: Gallery) -> None:
+    paths = write_photos(gallery.photos, 2)
+    gallery.indexer().run(gallery.photos)
+    before = set(gallery.vectors.records)
+    paths[0].write_bytes(photo_bytes(77))
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.added, report.removed, report.unchanged) == (1, 1, 1)
+    assert len(set(gallery.vectors.records) & before) == 1
+    assert gallery.names() == {("0000.png",), ("0001.png",)}
+
+
+def test_a_photo_that_turned_bad_is_skipped_and_its_old_image_removed(gallery: Gallery) -> None:
+    paths = write_photos(gallery.photos, 2)
+    gallery.indexer().run(gallery.photos)
+    paths[0].write_bytes(b"")
+    report = gallery.indexer().run(gallery.photos)
+    assert [(skip.name, skip.kind) for skip in report.skipped] == [("0000.png", "ImageUnreadable")]
+    assert gallery.names() == {("0001.png",)}
+
+
+def test_a_photo_that_cannot_be_read_just_now_keeps_its_image(gallery: Gallery) -> None:
+    paths = write_photos(gallery.photos, 2)
+    gallery.indexer().run(gallery.photos)
+    paths[0].unlink()
+    paths[0].symlink_to(paths[0])
+    report = gallery.indexer().run(gallery.photos)
+    assert [skip.name for skip in report.skipped] == ["0000.png"]
+    assert report.removed == 0
+    assert ("0000.png",) in gallery.names()
+
+
+def test_missing_photos_stay_when_the_setting_says_so_but_a_changed_one_is_replaced(gallery: Gallery) -> None:
+    paths = write_photos(gallery.photos, 2)
+    gallery.indexer().run(gallery.photos)
+    paths[0].unlink()
+    paths[1].write_bytes(photo_bytes(99))
+    report = gallery.indexer(IndexSettings(keep_missing=True)).run(gallery.photos)
+    assert (report.removed, report.added) == (1, 1)
+    assert gallery.names() == {("0000.png",), ("0001.png",)}
+
+
+def test_bad_files_are_skipped_with_their_reasons_and_the_others_indexed(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 3)
+    (gallery.photos / "empty.jpg").touch()
+    (gallery.photos / "empty too.jpg").touch()
+    (gallery.photos / "garbage.png").write_bytes(b"no image at all")
+    (gallery.photos / "cut.png").write_bytes(photo_bytes(1)[:200])
+    (gallery.photos / "notes.txt").write_text("not asked for")
+    (gallery.photos / "gone.jpg").symlink_to("nowhere")
+    (gallery.photos / "folder.jpg").mkdir()
+    report = gallery.indexer().run(gallery.photos)
+    assert [(skip.name, skip.kind) for skip in report.skipped] == [
+        ("cut.png", "ImageUnreadable"),
+        ("empty too.jpg", "ImageUnreadable"),
+        ("empty.jpg", "ImageUnreadable"),
+        ("garbage.png", "ImageUnsupported"),
+        ("gone.jpg", "ImageUnreadable"),
+    ]
+    assert all(skip.message for skip in report.skipped)
+    assert (report.outcome, report.added, report.passed_over) == (Outcome.COMPLETE, 3, 1)
+
+
+def test_photos_over_the_limits_are_skipped(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 1)
+    (gallery.photos / "wide.png").write_bytes(photo_bytes(5, size=(200, 100)))
+    (gallery.photos / "heavy.bmp").write_bytes(photo_bytes(6, image_format="BMP") + bytes(20_000))
+    limits = ImageLimits(max_pixels=10_000, max_bytes=20_000)
+    (gallery.photos / "wide.png").write_bytes(photo_bytes(5, size=(200, 60)))
+    report = gallery.indexer(IndexSettings(limits=limits)).run(gallery.photos)
+    assert [(skip.name, skip.kind) for skip in report.skipped] == [
+        ("heavy.bmp", "ImageTooLarge"),
+        ("wide.png", "ImageTooLarge"),
+    ]
+    assert report.added == 1
+
+
+def test_names_that_are_not_utf8_are_valid_unicode_in_records(gallery: Gallery) -> None:
+    path = os.path.join(os.fsencode(gallery.photos), b"caf\xe9.png")
+    with open(path, "wb") as file:
+        file.write(photo_bytes(1))
+    gallery.indexer().run(gallery.photos)
+    assert gallery.names() == {("caf\\xe9.png",)}
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.unchanged, report.renamed) == (1, 0)
+
+
+def test_one_image_that_the_model_chokes_on_is_skipped_alone(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 8)
+    bad = gallery.model.prepare(read_image(gallery.photos / "0003.png"))
+
+    def choke(images: Sequence[RgbImage]) -> None:
+        if any(np.array_equal(image, bad) for image in images):
+            raise ZeroDivisionError("odd picture")
+
+    gallery.model.before_encode = choke
+    logging.disable(logging.CRITICAL)
+    report = gallery.indexer().run(gallery.photos)
+    logging.disable(logging.NOTSET)
+    assert [(skip.name, skip.kind, skip.message) for skip in report.skipped] == [
+        ("0003.png", "ZeroDivisionError", "odd picture")
+    ]
+    assert report.added == 7
+
+
+def test_one_image_that_cannot_be_prepared_is_skipped_alone(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 4)
+    (gallery.photos / "thin.png").write_bytes(photo_bytes(9, size=(900, 8)))
+
+    def choke(image: RgbImage) -> None:
+        if image.shape[0] == 8:
+            raise ValueError("too thin")
+
+    gallery.model.before_prepare = choke
+    report = gallery.indexer().run(gallery.photos)
+    assert [(skip.name, skip.message) for skip in report.skipped] == [("thin.png", "too thin")]
+    assert report.added == 4
+
+
+def test_a_full_disk_keeps_what_was_acknowledged_and_the_next_run_goes_on(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 20)
+    gallery.features.capacity = 9
+    report = gallery.indexer(IndexSettings(commit_images=3)).run(gallery.photos)
+    assert report.outcome is Outcome.FULL
+    assert "no space left" in report.message
+    assert report.added == len(gallery.vectors.records) == 9
+    gallery.features.capacity = None
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.outcome, len(gallery.vectors.records)) == (Outcome.COMPLETE, 20)
+    assert verify(gallery.vectors, gallery.features, fingerprint=FINGERPRINT).is_sound
+
+
+def test_a_full_disk_removes_nothing_from_the_gallery(gallery: Gallery) -> None:
+    paths = write_photos(gallery.photos, 4)
+    gallery.indexer().run(gallery.photos)
+    paths[0].unlink()
+    write_photos(gallery.photos, 1, first=50)
+    gallery.features.capacity = 4
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.outcome, report.removed, len(gallery.vectors.records)) == (Outcome.FULL, 0, 4)
+
+
+def test_ctrl_c_commits_what_was_encoded_and_the_next_run_encodes_only_the_rest(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 20)
+    calls: list[int] = []
+
+    def interrupt(images: Sequence[RgbImage]) -> None:
+        calls.append(len(images))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    gallery.model.before_encode = interrupt
+    report = gallery.indexer(IndexSettings(batch_images=4)).run(gallery.photos)
+    assert (report.outcome, report.added, len(gallery.vectors.records)) == (Outcome.CANCELLED, 8, 8)
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.outcome, report.added, report.unchanged) == (Outcome.COMPLETE, 12, 8)
+    assert len(gallery.model.encoded) == len(set(gallery.model.encoded)) == 20
+
+
+def test_a_blob_left_without_a_row_is_used_instead_of_encoding_again(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 6)
+    gallery.indexer().run(gallery.photos)
+    records, vectors = dict(gallery.vectors.records), dict(gallery.vectors.vectors)
+    gallery.vectors.records.clear()
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.added, report.reused, report.encoded, len(gallery.model.encoded)) == (6, 6, 0, 6)
+    assert gallery.vectors.records == records
+    for image_id, array in vectors.items():
+        np.testing.assert_array_equal(gallery.vectors.vectors[image_id], array)
+
+
+def test_a_damaged_blob_left_without_a_row_is_written_anew(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 1)
+    gallery.indexer().run(gallery.photos)
+    (key, blob), *_ = gallery.features.content().items()
+    gallery.vectors.records.clear()
+    gallery.features.put(key, blob[:-1])
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.reused, report.encoded) == (0, 1)
+    assert gallery.features.content() == {key: blob}
+
+
+def test_an_image_whose_blob_is_damaged_is_removed_on_renaming_and_encoded_by_the_next_run(gallery: Gallery) -> None:
+    paths = write_photos(gallery.photos, 2)
+    gallery.indexer().run(gallery.photos)
+    (key, blob), *_ = gallery.features.content().items()
+    gallery.features.put(key, blob[:-1])
+    for path in paths:
+        path.rename(path.with_stem(f"new{path.stem}"))
+    report = gallery.indexer().run(gallery.photos)
+    assert (report.renamed, [skip.kind for skip in report.skipped]) == (1, ["BlobDamaged"])
+    assert gallery.indexer().run(gallery.photos).encoded == 1
+    assert gallery.names() == {("new0000.png",), ("new0001.png",)}
+
+
+def test_features_that_are_not_finite_are_never_committed(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 6)
+    clean = FakeModel.encode_images
+
+    class BrokenModel(FakeModel):
+        def encode_images(self, images: Sequence[RgbImage]):  # noqa: ANN202
+            found = clean(self, images)
+            for features in found:
+                if features.instances is not None:
+                    features.instances.vectors_ND[:1] = np.nan
+            return found
+
+    gallery.model = BrokenModel()
+    report = gallery.indexer().run(gallery.photos)
+    assert report.skipped
+    assert all(skip.kind == "InputError" for skip in report.skipped)
+    assert len(report.skipped) + report.added == 6
+    assert all(np.isfinite(array).all() for array in gallery.vectors.vectors.values())
+
+
+def test_a_gallery_inside_the_folder_is_not_indexed(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 1)
+    write_photos(gallery.folder, 3, first=10)
+    report = gallery.indexer().run(gallery.root)
+    assert (report.found, gallery.names()) == (1, {("photos/0000.png",)})
+
+
+def test_another_folder_is_refused_unless_the_move_is_allowed(gallery: Gallery, tmp_path: Path) -> None:
+    write_photos(gallery.photos, 2)
+    gallery.indexer().run(gallery.photos)
+    write_photos(tmp_path / "other", 1, first=5)
+    with pytest.raises(SettingError, match="other"):
+        gallery.indexer().run(tmp_path / "other")
+    assert len(gallery.vectors.records) == 2
+    gallery.photos.rename(tmp_path / "moved")
+    report = gallery.indexer(IndexSettings(allow_move=True)).run(tmp_path / "moved")
+    assert (report.unchanged, report.removed, report.added) == (2, 0, 0)
+
+
+def test_a_folder_that_is_not_there_is_an_error_and_changes_nothing(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 2)
+    gallery.indexer().run(gallery.photos)
+    shutil.rmtree(gallery.photos)
+    with pytest.raises(ImageUnreadable, match="photos"):
+        gallery.indexer().run(gallery.photos)
+    assert len(gallery.vectors.records) == 2
+
+
+def test_rows_without_names_belong_to_no_folder_and_stay(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 1)
+    gallery.indexer().run(gallery.photos)
+    record = next(gallery.vectors.scan())
+    foreign = replace(record, image_id="caller-1", content_hash="f" * 64, names=())
+    gallery.vectors.put([foreign], [np.zeros((0, 8), dtype=np.float32)])
+    gallery.indexer().run(gallery.photos)
+    assert gallery.vectors.records["caller-1"] == foreign
+
+
+def test_rows_are_committed_several_at_a_time(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 32)
+    gallery.indexer(IndexSettings(batch_images=4, commit_images=16, commit_s=1e9)).run(gallery.photos)
+    assert gallery.vectors.puts == 2
+    other = Gallery(root=gallery.root)
+    other.indexer(IndexSettings(batch_images=4, commit_images=1000, commit_s=0)).run(gallery.photos)
+    assert other.vectors.puts == 8
+
+
+def test_progress_counts_up_to_the_total_and_names_its_stages(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 10)
+    (gallery.photos / "bad.jpg").touch()
+    seen: list[IndexProgress] = []
+    gallery.indexer(IndexSettings(batch_images=3)).run(gallery.photos, on_progress=seen.append)
+    assert [stage for stage in Stage if any(event.stage is stage for event in seen)] == list(Stage)
+    assert all(first.done <= second.done for first, second in pairwise(seen))
+    assert (seen[-1].done, seen[-1].total, seen[-1].encoded, seen[-1].skipped) == (11, 11, 10, 1)
+
+
+def test_the_report_is_json_with_rates(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 3)
+    (gallery.photos / "bad.jpg").touch()
+    report = gallery.indexer().run(gallery.photos)
+    document = json.loads(json.dumps(report.as_json()))
+    assert document["outcome"] == "complete"
+    assert document["skipped"] == [
+        {"name": "bad.jpg", "kind": "ImageUnreadable", "message": "the file is empty (0 bytes)"}
+    ]
+    assert 0 < document["encoder_busy_fraction"] <= 1
+    assert document["images_per_second"] == pytest.approx(3 / document["seconds"], rel=1e-3)
