@@ -165,7 +165,7 @@ def test_without_the_feature_store_recall_answers_alone_and_says_so() -> None:
 
 
 def test_images_without_a_sound_blob_keep_their_recall_score_and_are_counted() -> None:
-    images = dict.fromkeys(("damaged", "foreign", "missing", "sound"), "coffee")
+    images: dict[str, str] = dict.fromkeys(("damaged", "foreign", "missing", "sound"), "coffee")
     vectors, features = write_gallery(images)
     features.delete([blob_key(FINGERPRINT, "missing")])
     features.put(blob_key(FINGERPRINT, "damaged"), b"no blob at all")
