@@ -154,7 +154,7 @@ class Gallery:
     def __post_init__(self) -> None:
         self.vectors = FakeVectors(self.journal)
         self.features = FakeFeatures(self.journal)
-        self.photos.mkdir(exist_ok=True)
+        self.photos.mkdir(parents=True, exist_ok=True)
         self.folder.mkdir(exist_ok=True)
 
     @property

@@ -1,0 +1,189 @@
+"""Real processes, really killed at random moments."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from end_to_end.stores import open_features, open_vectors
+from indexing.gallery_fakes import FINGERPRINT, FakeModel, write_photos
+
+from glyphseek.images import read_image
+from glyphseek.indexing import collect_garbage, verify
+from glyphseek.types import ImageRecord
+
+TESTS = Path(__file__).parents[1]
+WORKER = Path(__file__).with_name("index_worker.py")
+PHOTOS = 40
+SECONDS = 0.004
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of photos and the galleries beside it."""
+
+    root: Path
+
+    @property
+    def photos(self) -> Path:
+        return self.root / "photos"
+
+    def gallery(self, name: str) -> Path:
+        path = self.root / name
+        path.mkdir(exist_ok=True)
+        return path
+
+    def log(self, name: str) -> Path:
+        return self.root / f"{name}.log"
+
+    def start(self, name: str, *, seconds: float = SECONDS, file_bytes: int | None = None) -> subprocess.Popen[bytes]:
+        def limit_file_size() -> None:
+            if file_bytes is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+
+        log = self.log(name) if file_bytes is None else Path(os.devnull)
+        paths = os.pathsep.join([str(TESTS), str(TESTS.parent / "shared")])
+        return subprocess.Popen(
+            [sys.executable, WORKER, self.photos, self.gallery(name), log, str(seconds)],
+            env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=limit_file_size,
+        )
+
+    def finish(self, name: str) -> None:
+        process = self.start(name, seconds=0.0)
+        _, errors = process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == 0, errors.decode()
+
+    def encoded(self, name: str) -> list[str]:
+        """Return what the model was given so far; a line that a kill cut short is left out."""
+        log = self.log(name)
+        return [line for line in log.read_text().splitlines() if len(line) == 64] if log.exists() else []
+
+    def committed(self, name: str) -> dict[str, ImageRecord]:
+        with closing(open_vectors(self.gallery(name))) as vectors:
+            return {record.image_id: record for record in vectors.scan()}
+
+    def content(self, name: str) -> tuple[dict[str, ImageRecord], dict[str, bytes], dict[str, bytes]]:
+        """Return records, vectors and blobs."""
+        features = open_features(self.gallery(name))
+        keys = list(features.scan())
+        blobs = {key: blob for key, blob in zip(keys, features.get(keys), strict=True) if blob is not None}
+        with closing(open_vectors(self.gallery(name))) as vectors:
+            return {record.image_id: record for record in vectors.scan()}, vectors.vectors(), blobs
+
+    def pixels_digests(self, records: dict[str, ImageRecord]) -> set[str]:
+        names = [name for record in records.values() for name in record.names if (self.photos / name).exists()]
+        images = [FakeModel().prepare(read_image(self.photos / name)) for name in names]
+        return {hashlib.sha256(image.tobytes()).hexdigest() for image in images}
+
+    def assert_sound(self, name: str) -> None:
+        with closing(open_vectors(self.gallery(name))) as vectors:
+            report = verify(vectors, open_features(self.gallery(name)), fingerprint=FINGERPRINT)
+        assert report.is_sound, report.problems
+
+    def collect_garbage(self, name: str) -> None:
+        with closing(open_vectors(self.gallery(name))) as vectors:
+            collect_garbage(vectors, open_features(self.gallery(name)), fingerprint=FINGERPRINT)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(root=tmp_path)
+    write_photos(made.photos, PHOTOS)
+    return made
+
+
+def kill_after(place: Place, name: str, *, encodes: int, seconds: float) -> None:
+    """Start a run and kill it once the model was given so many more photos and a while has passed."""
+    target = len(place.encoded(name)) + encodes
+    process = place.start(name)
+    deadline = time.monotonic() + TIMEOUT_S
+    while len(place.encoded(name)) < target and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=TIMEOUT_S)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_gallery_killed_again_and_again_ends_as_one_indexed_in_one_go(place: Place, seed: int) -> None:
+    moments = random.Random(seed)
+    for _ in range(4):
+        committed = place.pixels_digests(place.committed("killed"))
+        before = len(place.encoded("killed"))
+        kill_after(place, "killed", encodes=moments.randrange(1, 9), seconds=moments.random() * 0.03)
+        assert committed.isdisjoint(place.encoded("killed")[before:])
+        place.assert_sound("killed")
+    assert 0 < len(place.committed("killed")) < PHOTOS
+    committed = place.pixels_digests(place.committed("killed"))
+    before = len(place.encoded("killed"))
+    place.finish("killed")
+    assert committed.isdisjoint(place.encoded("killed")[before:])
+    place.finish("straight")
+    assert place.content("killed") == place.content("straight")
+
+
+def test_killed_while_renaming_and_removing_it_ends_as_one_indexed_in_one_go(place: Place) -> None:
+    place.finish("killed")
+    for number, path in enumerate(sorted(place.photos.iterdir())):
+        if number % 2:
+            path.rename(path.with_stem(f"new{number:04d}"))
+        elif number % 4:
+            path.unlink()
+    shutil.copy(place.photos / "0000.png", place.photos / "copy.png")
+    moments = random.Random(1)
+    for _ in range(3):
+        process = place.start("killed", seconds=0.02)
+        time.sleep(0.5 + moments.random() * 0.5)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=TIMEOUT_S)
+        place.assert_sound("killed")
+    place.finish("killed")
+    place.collect_garbage("killed")
+    place.finish("straight")
+    assert place.content("killed") == place.content("straight")
+    assert len(place.encoded("killed")) == PHOTOS
+
+
+def test_ctrl_c_ends_the_run_with_everything_encoded_committed(place: Place) -> None:
+    process = place.start("stopped")
+    while len(place.encoded("stopped")) < 8 and process.poll() is None:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 3, errors.decode()
+    assert output.startswith(b"cancelled")
+    assert place.pixels_digests(place.committed("stopped")) <= set(place.encoded("stopped"))
+    # A batch that the model was busy with when the signal came may be lost, nothing else.
+    assert len(place.encoded("stopped")) - len(place.committed("stopped")) <= 2
+    place.finish("stopped")
+    place.finish("straight")
+    assert place.content("stopped") == place.content("straight")
+
+
+def test_a_file_system_that_takes_no_more_ends_the_run_cleanly_and_the_next_goes_on(place: Place) -> None:
+    place.finish("full")
+    before = place.content("full")
+    write_photos(place.photos, 3, first=100)
+    process = place.start("full", file_bytes=50)
+    output, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 3, errors.decode()
+    assert output.startswith(b"full 0 no space left")
+    assert place.content("full") == before
+    place.finish("full")
+    place.finish("straight")
+    assert place.content("full") == place.content("straight")
