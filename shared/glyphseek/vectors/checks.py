@@ -9,8 +9,8 @@ import numpy as np
 from glyphseek.errors import InputError
 from glyphseek.types import FeatureKind, FloatArray, ImageRecord, ModelCard
 
-MAX_LIMIT = 16_384
-"""Most rows one query may ask for (Milvus' own bound)."""
+MAX_LIMIT = 10_000
+"""Most rows one query may ask for; Milvus' own bound is 16,384, the rest is for rows that may not be shown."""
 
 MAX_INSTANCES = 2**16
 """Most vectors one image may have."""
@@ -41,7 +41,7 @@ def check_put(records: Sequence[ImageRecord], vectors: Sequence[FloatArray], car
 
 
 def check_search(vectors_QD: FloatArray, limit: int, card: ModelCard) -> None:
-    """Raise InputError unless the queries are finite (Q, D) of the model's width and `limit` is within 1 to 16,384."""
+    """Raise InputError unless the queries are finite (Q, D) of the model's width and `limit` is within 1 to 10,000."""
     if vectors_QD.ndim != 2 or vectors_QD.shape[1] != card.vector_width:
         raise InputError(f"query vectors have shape {vectors_QD.shape}, expected (Q, {card.vector_width})")
     if not np.isfinite(vectors_QD).all():

@@ -38,7 +38,7 @@ class MemoryVectorStore:
     def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
         """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
 
-        Raises InputError for queries of another width and a limit outside 1 to 16,384.
+        Raises InputError for queries of another width and a limit outside 1 to 10,000.
         """
         check_search(vectors_QD, limit, self._card)
         table = self._tabulate()

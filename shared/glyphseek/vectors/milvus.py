@@ -1,0 +1,216 @@
+"""Image rows and vectors in Milvus Lite, a folder on this machine.
+
+Two collections. `images` has one row per committed writing of an image (its key, its record as JSON, how many vectors
+it has) and is held in memory as a `Catalogue`; `vectors` has one row per vector under `key * 65,536 + instance`. A
+writing takes a fresh key, writes its vectors, then its image row, which is the commit, then removes what it replaced.
+So a writer that dies leaves either the old image or the new one, and at most vectors without an image, which no search
+shows and the next owner removes.
+
+Searches are exact (FLAT). Milvus Lite 2.5 accepts IVF_FLAT but keeps its own fixed number of lists and probes whatever
+is asked: 100,000 clustered vectors of width 768 gave recall@100 of 0.61 to 0.84, in 2 instead of 20 ms a query.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from glyphseek.errors import GalleryDamaged, StoreUnavailable
+from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHit
+from glyphseek.vectors.catalogue import Catalogue, CommittedImage, read_record, write_record
+from glyphseek.vectors.checks import MAX_INSTANCES, check_put, check_search, has_instance_rows
+from glyphseek.vectors.folder_lock import FolderLock
+from glyphseek.vectors.milvus_tables import MAX_PK, ROWS_PER_CALL, ImageRow, MilvusTables
+from glyphseek.vectors.ordering import settle_hits
+
+_DATABASE = "gallery.db"
+_SPARE_ROWS = 16
+_MOST_FETCHED = 16_384
+_FEW_ROWS = 4000
+
+
+class MilvusLiteStore:
+    """A vector store in a folder, owned by one process at a time; safe to use from several threads.
+
+    Opening reads the image rows; the first search, put or delete also loads the vectors (2.4 s for 100,000 of width
+    768). What a call has written survives the end of the process, however it ends, as soon as the call returns.
+    """
+
+    @classmethod
+    def open(cls, folder: Path, *, card: ModelCard) -> MilvusLiteStore:
+        """Open the store in `folder`, or create it for the model of `card`.
+
+        Raises GalleryBusy when it is open already, here or in another process, ModelMismatch (with both names) when
+        another model wrote it, GalleryDamaged when it cannot be read, StoreUnavailable when the folder cannot be made.
+        """
+        with ExitStack() as undo:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                lock = FolderLock(folder)
+            except OSError as error:
+                raise StoreUnavailable(f"cannot use {folder}: {error.strerror}") from error
+            undo.callback(lock.release)
+            tables = MilvusTables((folder / _DATABASE).resolve(), card=card)
+            undo.callback(tables.close)
+            catalogue, superseded = _read_catalogue(tables, folder)
+            return cls(tables=tables, catalogue=catalogue, superseded=superseded, card=card, on_close=undo.pop_all())
+
+    def __init__(
+        self,
+        *,
+        tables: MilvusTables,
+        catalogue: Catalogue,
+        superseded: Sequence[CommittedImage],
+        card: ModelCard,
+        on_close: ExitStack,
+    ) -> None:
+        self._tables = tables
+        self._catalogue = catalogue
+        self._superseded = superseded
+        self._card = card
+        self._on_close = on_close
+        self._is_ready = False
+        self._writing = threading.RLock()
+
+    def put(self, records: Sequence[ImageRecord], vectors: Sequence[FloatArray]) -> None:
+        """Write or replace images: `vectors[i]` is (n_i, D) of `records[i]`, n_i may be 0. Vectors first, rows last.
+
+        An image that is replaced stays as it was until its new row is written. Up to 1,000 images become visible at
+        once. Raises InputError for vectors that do not fit, before anything is written; StoreFull or StoreUnavailable
+        with each image either as it was or as it should be.
+        """
+        check_put(records, vectors, self._card)
+        with self._writing:
+            self._make_ready()
+            for start in range(0, len(records), ROWS_PER_CALL):
+                part = slice(start, start + ROWS_PER_CALL)
+                self._put_at_once(records[part], vectors[part])
+
+    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
+        """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
+
+        Exact. Rows of images that were never committed are left out, and others come in their place. Ties are resolved
+        among the 16,384 best rows. Raises InputError for queries of another width and a limit outside 1 to 10,000.
+        """
+        check_search(vectors_QD, limit, self._card)
+        self._make_ready()
+        answers: dict[int, list[RowHit]] = {}
+        open_queries, wanted = list(range(len(vectors_QD))), min(limit + _SPARE_ROWS, _MOST_FETCHED)
+        while open_queries:
+            found_by_query = self._tables.search(vectors_QD[open_queries], wanted)
+            for query, found in zip(open_queries, found_by_query, strict=True):
+                is_all = len(found) < wanted or wanted == _MOST_FETCHED
+                hits = settle_hits(found, name_row=self._name_row, limit=limit, is_all=is_all)
+                if hits is not None:
+                    answers[query] = hits
+            open_queries = [query for query in open_queries if query not in answers]
+            wanted = min(4 * wanted, _MOST_FETCHED)
+        return [answers[query] for query in range(len(vectors_QD))]
+
+    def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
+        """Return the records that exist; unknown ids are absent from the answer. Touches memory only."""
+        found = ((image_id, self._catalogue.find(image_id)) for image_id in image_ids)
+        return {image_id: image.record for image_id, image in found if image is not None}
+
+    def scan(self) -> Iterator[ImageRecord]:
+        """Yield every image that exists when the first is asked for, once, ordered by image id."""
+        return self._catalogue.records()
+
+    def delete(self, image_ids: Sequence[str]) -> None:
+        """Remove images, row first; unknown ids are ignored. A removed image is never in a later answer."""
+        with self._writing:
+            found = (self._catalogue.find(image_id) for image_id in dict.fromkeys(image_ids))
+            images = [image for image in found if image is not None]
+            self._make_ready()
+            self._tables.drop_images([image.key for image in images])
+            for image in images:
+                self._catalogue.remove(image.record.image_id)
+            self._tables.drop_vectors(_pks_of(images))
+
+    def count(self) -> int:
+        """Return how many images there are."""
+        return len(self._catalogue)
+
+    def close(self) -> None:
+        """Stop the database and let the next owner in; the store must not be used afterwards. Closing twice is fine."""
+        self._on_close.close()
+
+    def _name_row(self, pk: int, similarity: float) -> RowHit | None:
+        key, instance = divmod(pk, MAX_INSTANCES)
+        image = self._catalogue.find_key(key)
+        if image is None:
+            return None
+        place = instance if has_instance_rows(self._card) else None
+        return RowHit(image_id=image.record.image_id, instance=place, similarity=similarity)
+
+    def _put_at_once(self, records: Sequence[ImageRecord], vectors: Sequence[FloatArray]) -> None:
+        images = [
+            CommittedImage(key=self._catalogue.take_key(), vector_count=len(vectors_ND), record=record)
+            for record, vectors_ND in zip(records, vectors, strict=True)
+        ]
+        self._tables.add_vectors(_pks_of(images), np.concatenate(vectors).astype(np.float32, copy=False))
+        self._tables.add_images([_row_of(image) for image in images])
+        self._drop([before for image in images if (before := self._catalogue.add(image)) is not None])
+
+    def _drop(self, images: Sequence[CommittedImage]) -> None:
+        self._tables.drop_images([image.key for image in images])
+        self._tables.drop_vectors(_pks_of(images))
+
+    def _make_ready(self) -> None:
+        with self._writing:
+            if not self._is_ready:
+                self._tables.load_vectors()
+                self._drop(self._superseded)
+                self._remove_leftovers()
+                self._is_ready = True
+
+    def _remove_leftovers(self) -> None:
+        """Remove vectors whose key no committed image has: what a writer left that died."""
+        expected = self._catalogue.vector_count
+        if self._tables.count_vectors() == expected:
+            return
+        end_key = self._catalogue.end_key
+        self._remove_leftovers_between(0, end_key)
+        while leftovers := self._tables.list_vectors(end_key * MAX_INSTANCES, MAX_PK):
+            self._tables.drop_vectors(leftovers)
+        if (found := self._tables.count_vectors()) != expected:
+            raise GalleryDamaged(f"the store has {found} vectors, its images have {expected}")
+
+    def _remove_leftovers_between(self, first_key: int, end_key: int) -> None:
+        first_pk, end_pk = first_key * MAX_INSTANCES, end_key * MAX_INSTANCES
+        count = self._tables.count_vectors(first_pk, end_pk)
+        if count == self._catalogue.count_vectors(first_key, end_key):
+            return
+        if count <= _FEW_ROWS or end_key - first_key == 1:
+            found = self._tables.list_vectors(first_pk, end_pk)
+            self._tables.drop_vectors([pk for pk in found if self._catalogue.find_key(pk // MAX_INSTANCES) is None])
+            return
+        middle = (first_key + end_key) // 2
+        self._remove_leftovers_between(first_key, middle)
+        self._remove_leftovers_between(middle, end_key)
+
+
+def _pks_of(images: Sequence[CommittedImage]) -> list[int]:
+    return [image.key * MAX_INSTANCES + instance for image in images for instance in range(image.vector_count)]
+
+
+def _row_of(image: CommittedImage) -> ImageRow:
+    return ImageRow(key=image.key, vector_count=image.vector_count, record=write_record(image.record))
+
+
+def _read_catalogue(tables: MilvusTables, folder: Path) -> tuple[Catalogue, list[CommittedImage]]:
+    """Return the committed images, and older writings of the same images whose writer died before removing them."""
+    catalogue, superseded = Catalogue(), list[CommittedImage]()
+    for row in tables.read_images():
+        try:
+            record = read_record(row.record)
+        except (ValueError, KeyError, TypeError) as error:
+            raise GalleryDamaged(f"row {row.key} of {folder} cannot be read: {error}") from error
+        before = catalogue.add(CommittedImage(key=row.key, vector_count=row.vector_count, record=record))
+        if before is not None:
+            superseded.append(before)
+    return catalogue, superseded

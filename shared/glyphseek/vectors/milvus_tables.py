@@ -1,0 +1,254 @@
+"""The two collections of a Milvus Lite store, and nothing of what they mean: the one home of pymilvus and milvus_lite.
+
+Both libraries are imported when a store is opened, so that importing this module costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar, cast
+
+from glyphseek.errors import GalleryDamaged, ModelMismatch, StoreError, StoreFull, StoreUnavailable
+from glyphseek.types import FloatArray, ModelCard
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+IMAGES, VECTORS = "images", "vectors"
+MAX_PK = 2**63 - 1
+
+_FORMAT = 1
+ROWS_PER_CALL = 1000
+"""Most rows of one call: Milvus Lite 2.5 takes 0.35 s for an insert of 1,000 rows and 24 s for one of 4,000."""
+_ROWS_PER_READ = 8000
+_CALL_DEADLINE_S = 60.0
+_LOAD_DEADLINE_S = 600.0
+_FULL_SIGNS = ("disk is full", "disk full", "no space left")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRow:
+    """One row of the images collection."""
+
+    key: int
+    vector_count: int
+    record: str
+
+
+class _Hits(Protocol):
+    ids: list[int]
+    distances: list[float]
+
+
+class _Description(TypedDict):
+    format: int
+    model: str
+    fingerprint: str
+
+
+class MilvusTables:
+    """An open Milvus Lite database. Every method raises StoreUnavailable, and the writing ones StoreFull."""
+
+    def __init__(self, path: Path, *, card: ModelCard) -> None:
+        """Open or create the database at `path`. Raises GalleryDamaged, or ModelMismatch if another model wrote it."""
+        self._path = path
+        self._loaded = False
+        self._client = _connect(path)
+        try:
+            self._ensure_collections(card)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Stop the database; everything that was written is on the disk already."""
+        from milvus_lite.server_manager import server_manager_instance
+
+        self._client.close()
+        server_manager_instance.release_server(str(self._path))
+
+    def load_vectors(self) -> None:
+        """Read the vectors into memory, once; search, count and drop need it. Takes 2.4 s for 100,000 of width 768."""
+        if not self._loaded:
+            with _translated("load the vectors"):
+                self._client.load_collection(VECTORS, timeout=_LOAD_DEADLINE_S)
+            self._loaded = True
+
+    def read_images(self) -> Iterator[ImageRow]:
+        """Yield all image rows, ordered by key."""
+        last = -1
+        while True:
+            with _translated("read the images"):
+                found = self._client.query(
+                    IMAGES,
+                    filter=f"key > {last}",
+                    output_fields=["key", "vector_count", "record"],
+                    limit=_ROWS_PER_READ,
+                    timeout=_CALL_DEADLINE_S,
+                )
+            rows = [ImageRow(key=row["key"], vector_count=row["vector_count"], record=row["record"]) for row in found]
+            yield from rows
+            if len(rows) < _ROWS_PER_READ:
+                return
+            last = max(row.key for row in rows)
+
+    def add_images(self, rows: Sequence[ImageRow]) -> None:
+        """Write image rows; each call of up to 1,000 is whole or absent after a crash."""
+        for part in _parts(rows):
+            data = [
+                {"key": row.key, "vector_count": row.vector_count, "record": row.record, "unused": [0.0, 0.0]}
+                for row in part
+            ]
+            with _translated("write images"):
+                self._client.insert(IMAGES, data, timeout=_CALL_DEADLINE_S)
+
+    def drop_images(self, keys: Sequence[int]) -> None:
+        """Remove image rows; unknown keys are ignored."""
+        for part in _parts(keys):
+            with _translated("remove images"):
+                self._client.delete(IMAGES, ids=list(part), timeout=_CALL_DEADLINE_S)
+
+    def add_vectors(self, pks: Sequence[int], vectors_RD: FloatArray) -> None:
+        """Write one row for each primary key and vector."""
+        for start in range(0, len(pks), ROWS_PER_CALL):
+            part = slice(start, start + ROWS_PER_CALL)
+            data = [{"pk": pk, "vector": vector_D} for pk, vector_D in zip(pks[part], vectors_RD[part], strict=True)]
+            with _translated("write vectors"):
+                self._client.insert(VECTORS, data, timeout=_CALL_DEADLINE_S)
+
+    def drop_vectors(self, pks: Sequence[int]) -> None:
+        """Remove vector rows; unknown keys are ignored."""
+        for part in _parts(pks):
+            with _translated("remove vectors"):
+                self._client.delete(VECTORS, ids=list(part), timeout=_CALL_DEADLINE_S)
+
+    def count_vectors(self, first_pk: int = 0, end_pk: int = MAX_PK) -> int:
+        """Return how many vector rows have a primary key in [first_pk, end_pk)."""
+        with _translated("count the vectors"):
+            found = self._client.query(
+                VECTORS,
+                filter=f"pk >= {first_pk} and pk < {end_pk}",
+                output_fields=["count(*)"],
+                timeout=_CALL_DEADLINE_S,
+            )
+        return int(found[0]["count(*)"])
+
+    def list_vectors(self, first_pk: int, end_pk: int) -> list[int]:
+        """Return up to 8,000 primary keys of vector rows in [first_pk, end_pk)."""
+        with _translated("list the vectors"):
+            found = self._client.query(
+                VECTORS,
+                filter=f"pk >= {first_pk} and pk < {end_pk}",
+                output_fields=["pk"],
+                limit=_ROWS_PER_READ,
+                timeout=_CALL_DEADLINE_S,
+            )
+        return [int(row["pk"]) for row in found]
+
+    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[tuple[int, float]]]:
+        """Return for each query up to `limit` pairs of primary key and inner product, largest first."""
+        with _translated("search the vectors"):
+            found = self._client.search(
+                VECTORS,
+                data=list(vectors_QD),
+                limit=limit,
+                anns_field="vector",
+                search_params={"metric_type": "IP", "params": {}},
+                timeout=_CALL_DEADLINE_S,
+            )
+        return [list(zip(hits.ids, hits.distances, strict=True)) for hits in cast("list[_Hits]", found)]
+
+    def _ensure_collections(self, card: ModelCard) -> None:
+        with _translated("read the collections"):
+            names = set(cast("list[str]", self._client.list_collections()))
+        if VECTORS in names:
+            self._check_model(card)
+        else:
+            self._create_vectors(card)
+        if IMAGES in names:
+            with _translated("load the images"):
+                self._client.load_collection(IMAGES, timeout=_LOAD_DEADLINE_S)
+        else:
+            self._create_images()
+
+    def _check_model(self, card: ModelCard) -> None:
+        with _translated("read the model's name"):
+            described = cast("dict[str, object]", self._client.describe_collection(VECTORS, timeout=_CALL_DEADLINE_S))
+        text = str(described["description"])
+        try:
+            found = cast(_Description, json.loads(text))
+            written_format, model, fingerprint = found["format"], found["model"], found["fingerprint"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise GalleryDamaged(f"{self._path} does not say which model wrote it, but {text!r}") from error
+        if written_format != _FORMAT:
+            raise GalleryDamaged(f"{self._path} has format {written_format}, expected {_FORMAT}")
+        if fingerprint != card.fingerprint:
+            raise ModelMismatch(
+                f"{self._path} was written by model {model!r} ({fingerprint}), "
+                f"the model in use is {card.name!r} ({card.fingerprint})"
+            )
+
+    def _create_vectors(self, card: ModelCard) -> None:
+        from pymilvus import DataType
+
+        description = _Description(format=_FORMAT, model=card.name, fingerprint=card.fingerprint)
+        schema = self._client.create_schema(auto_id=False, description=json.dumps(description))
+        schema.add_field("pk", DataType.INT64, is_primary=True)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=card.vector_width)
+        indexes = self._client.prepare_index_params()
+        indexes.add_index("vector", index_type="FLAT", metric_type="IP")
+        with _translated("create the vectors"):
+            self._client.create_collection(VECTORS, schema=schema, index_params=indexes)
+
+    def _create_images(self) -> None:
+        from pymilvus import DataType
+
+        schema = self._client.create_schema(auto_id=False)
+        schema.add_field("key", DataType.INT64, is_primary=True)
+        schema.add_field("vector_count", DataType.INT64)
+        schema.add_field("record", DataType.VARCHAR, max_length=65_535)
+        schema.add_field("unused", DataType.FLOAT_VECTOR, dim=2)
+        indexes = self._client.prepare_index_params()
+        indexes.add_index("unused", index_type="FLAT", metric_type="IP")
+        with _translated("create the images"):
+            self._client.create_collection(IMAGES, schema=schema, index_params=indexes)
+
+
+def _connect(path: Path) -> MilvusClient:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+        import milvus_lite  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        from pymilvus import MilvusClient, MilvusException
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs each error that is translated here, with a trace
+    try:
+        return MilvusClient(str(path), timeout=_CALL_DEADLINE_S)
+    except MilvusException as error:
+        raise GalleryDamaged(f"{path} cannot be opened: {error.message}") from error
+
+
+@contextmanager
+def _translated(action: str) -> Generator[None]:
+    from pymilvus import MilvusException
+
+    try:
+        yield
+    except MilvusException as error:
+        raise _name_error(action, str(error.message)) from error
+
+
+def _name_error(action: str, message: str) -> StoreError:
+    if any(sign in message.lower() for sign in _FULL_SIGNS):
+        return StoreFull(f"no space left to {action}: {message}")
+    return StoreUnavailable(f"could not {action}: {message}")
+
+
+def _parts(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (items[start : start + ROWS_PER_CALL] for start in range(0, len(items), ROWS_PER_CALL))
