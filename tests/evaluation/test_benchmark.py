@@ -31,9 +31,10 @@ def test_spelled_words_keep_marks_that_the_papers_keep() -> None:
     assert spelled_words("50% OFF! A&B's.") == ["50%", "off", "ab's"]
 
 
-def test_all_words_join_what_an_annotation_holds_and_are_three_characters_or_more() -> None:
-    relevant = all_words(_images(["Car Park", "of"], ["carpark", "###"])).relevant
-    assert relevant == {"carpark": frozenset({"0.jpg", "1.jpg"})}
+def test_all_words_are_cut_at_spaces_freed_of_marks_and_three_characters_or_more() -> None:
+    relevant = all_words(_images(["Car Park", "of"], ["CAR-park", "###", "park!"])).relevant
+    assert list(relevant) == ["car", "carpark", "park"]
+    assert relevant["park"] == frozenset({"0.jpg", "1.jpg"})
 
 
 def test_frequent_words_count_images_and_break_ties_by_alphabet() -> None:

@@ -79,14 +79,19 @@ def alphanumeric(text: str) -> str:
     return re.sub("[^a-z0-9]", "", text.lower())
 
 
+def alphanumeric_words(text: str) -> list[str]:
+    """Return the words of an annotation, cut at spaces and made alphanumeric; those without a-z0-9 are dropped."""
+    return [word for word in map(alphanumeric, text.split()) if word]
+
+
 def spelled_words(text: str) -> list[str]:
     """Return the words of an annotation in lower case, cut at spaces and freed of `. # ! & $` only, as MSTAR has it."""
     return text.lower().translate(str.maketrans("", "", ".#!&$")).split()
 
 
 def all_words(images: Sequence[BenchmarkImage], *, min_length: int = 3) -> QueryList:
-    """Return the list "all": every annotated text, made alphanumeric, of at least `min_length` characters, in order."""
-    pairs = [(alphanumeric(item.text), image.name) for image, item in _legible(images)]
+    """Return the list "all", in alphabetical order: the alphanumeric words of at least `min_length` characters."""
+    pairs = [(word, image.name) for image, item in _legible(images) for word in alphanumeric_words(item.text)]
     return QueryList(name="all", relevant=gather(pair for pair in pairs if len(pair[0]) >= min_length))
 
 
@@ -104,7 +109,7 @@ def most_frequent_words(images: Sequence[BenchmarkImage], count: int) -> QueryLi
 def repeated_words(images: Sequence[BenchmarkImage], *, min_length: int = 3, min_instances: int = 4) -> QueryList:
     """Return the list "repeated": alphanumeric words written at least `min_instances` times, as TDSL and CAYN ask."""
     every = all_words(images, min_length=min_length).relevant
-    counts = Counter(alphanumeric(item.text) for _, item in _legible(images))
+    counts = Counter(word for _, item in _legible(images) for word in alphanumeric_words(item.text))
     return QueryList(
         name="repeated", relevant={word: names for word, names in every.items() if counts[word] >= min_instances}
     )

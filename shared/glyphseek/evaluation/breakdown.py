@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from glyphseek.evaluation.benchmark import Benchmark, BenchmarkImage, alphanumeric, spelled_words, text_height
+from glyphseek.evaluation.benchmark import Benchmark, BenchmarkImage, alphanumeric_words, spelled_words, text_height
 
 LENGTH_BUCKETS = ((1, 3), (4, 5), (6, 7), (8, 10), (11, None))
 """Characters of a query, both bounds included."""
@@ -42,7 +42,7 @@ def word_heights(benchmark: Benchmark, longer_side: int | None) -> Heights:
             if item.polygon is None or not item.is_legible:
                 continue
             height = text_height(item.polygon) * scale
-            for word in {alphanumeric(item.text), *spelled_words(item.text)}:
+            for word in {*alphanumeric_words(item.text), *spelled_words(item.text)}:
                 heights[word][image.name] = max(height, heights[word].get(image.name, 0.0))
     return heights
 
