@@ -45,21 +45,24 @@ class Backgrounds:
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)[:limit]
         return cls(photos=tuple(Photo(image=_read_photo(path, longest_side)) for path in paths))
 
-    def draw(self, rng: np.random.Generator, height: int, width: int) -> RgbImage:
-        """Return a (height, width, 3) background without known text, a fresh writable array."""
+    def draw(self, rng: np.random.Generator, height: int, width: int, *, whole: bool = False) -> RgbImage:
+        """Return a (height, width, 3) background without known text, a fresh writable array.
+
+        Photos give a window of any size, with `whole` one nearly as large as fits, so that things keep their scale.
+        """
         if self.photos and chance(rng, self.photo_share):
-            patch = _cut(rng, pick(rng, self.photos), height, width)
+            patch = _cut(rng, pick(rng, self.photos), height, width, 0.75 if whole else 0.11)
             if patch is not None:
                 return patch
         return draw_texture(rng, height, width)
 
 
-def _cut(rng: np.random.Generator, photo: Photo, height: int, width: int) -> RgbImage | None:
-    """Return a random window of the photo's own aspect limits, resized; None when ten tries all touch text."""
+def _cut(rng: np.random.Generator, photo: Photo, height: int, width: int, least: float) -> RgbImage | None:
+    """Return a window of at least that share of the largest, resized; None when ten tries all touch text."""
     rows, columns = photo.image.shape[:2]
     largest = min(rows / height, columns / width)
     for _ in range(10):
-        scale = largest * float(np.exp(between(rng, -2.2, 0)))
+        scale = largest * float(np.exp(between(rng, np.log(least), 0)))
         tall, wide = max(2, int(height * scale)), max(2, int(width * scale))
         top, left = int(rng.random() * (rows - tall + 1)), int(rng.random() * (columns - wide + 1))
         if _is_clear(photo.avoid, left, top, left + wide, top + tall):

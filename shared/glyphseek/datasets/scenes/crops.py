@@ -10,12 +10,12 @@ import numpy as np
 from glyphseek.datasets.scenes import damage
 from glyphseek.datasets.scenes.backgrounds import Backgrounds
 from glyphseek.datasets.scenes.bends import draw_bend, draw_matrix, draw_spacing
-from glyphseek.datasets.scenes.colours import Colour, draw_colour
+from glyphseek.datasets.scenes.colours import draw_colour
 from glyphseek.datasets.scenes.dice import between, chance, pick
 from glyphseek.datasets.scenes.fonts import FontBook
 from glyphseek.datasets.scenes.geometry import Warp, frame_points, project, scaling, translation
 from glyphseek.datasets.scenes.glyphs import Block, Box, draw_block
-from glyphseek.datasets.scenes.inks import draw_looks, paint
+from glyphseek.datasets.scenes.inks import draw_looks, measure, paint
 from glyphseek.datasets.scenes.settings import CropSettings
 from glyphseek.datasets.scenes.words import WordSource
 from glyphseek.types import FloatArray, RgbImage
@@ -70,7 +70,7 @@ class CropRenderer:
         picture = self.backgrounds.draw(rng, rows, columns)
         if chance(rng, self.settings.panels):
             _lay_panel(rng, picture, warp, box)
-        paint(picture, alpha, draw_looks(rng, *_measure(picture)), text_height, rng)
+        paint(picture, alpha, draw_looks(rng, *measure(picture, alpha)), text_height, rng)
         if chance(rng, self.settings.covered):
             damage.cover(rng, picture)
         return self._wear(rng, picture, text_height, height, width)
@@ -103,14 +103,18 @@ class CropRenderer:
         rows, columns = picture.shape[:2]
         low, high = np.log(self.settings.lowest_height), np.log(self.settings.highest_height)
         scale = min(1.0, float(np.exp(between(rng, low, high))) / text_height)
+        if chance(rng, 0.35):
+            picture = damage.fade(picture, between(rng, 0.1, 0.8))
         picture = damage.light(rng, picture)
+        if chance(rng, 0.12):
+            picture = damage.bloom(picture, between(rng, 1, 4), between(rng, 0.05, 0.25) * text_height)
         seen = max(5, round(columns * scale)), max(5, round(rows * scale))
         if scale < 1:
             picture = np.asarray(cv2.resize(picture, seen, interpolation=cv2.INTER_AREA), np.uint8)
-        picture = damage.blur(rng, picture, min(2.5, 0.065 * text_height * scale))
+        picture = damage.blur(rng, picture, damage.draw_blur(rng, min(2.5, 0.065 * text_height * scale)))
         if chance(rng, 0.2):
             picture = damage.sharpen(picture, between(rng, 0.3, 1.5))
-        picture = damage.add_noise(rng, picture, min(24.0, 6 + 0.5 * text_height * scale))
+        picture = damage.add_noise(rng, picture, min(14.0, 3 + 0.3 * text_height * scale))
         if chance(rng, 0.6):
             picture = damage.through_jpeg(
                 picture, damage.draw_quality(rng) if text_height * scale > 20 else int(between(rng, 50, 96))
@@ -134,14 +138,6 @@ def _lay_panel(rng: np.random.Generator, picture: RgbImage, warp: Warp, box: Box
         cv2.polylines(
             picture, outline, True, draw_colour(rng), max(1, int(between(rng, 0.03, 0.15) * tall)), cv2.LINE_AA, 4
         )
-
-
-def _measure(picture: RgbImage) -> tuple[Colour, float]:
-    """Return the mean colour of the middle of a picture, where the word is, and how much its pixels vary."""
-    rows, columns = picture.shape[:2]
-    middle = picture[rows // 5 : rows - rows // 5, columns // 8 : columns - columns // 8]
-    means, deviations = cv2.meanStdDev(middle)
-    return (float(means[0, 0]), float(means[1, 0]), float(means[2, 0])), float(deviations.mean())
 
 
 def _scale_of(warp: Warp) -> float:

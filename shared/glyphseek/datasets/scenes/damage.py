@@ -11,6 +11,9 @@ from glyphseek.datasets.scenes.colours import draw_colour
 from glyphseek.datasets.scenes.dice import between, chance, pick
 from glyphseek.types import FloatArray, RgbImage
 
+NOISE_SIDE = 1400
+"""Pictures of this size and above get no noise: the noise is cut from one square of this side."""
+
 
 def cover(rng: np.random.Generator, picture: RgbImage) -> None:
     """Draw one thing in front of the picture, in place: a pole, a wire, a twig or a blob."""
@@ -44,10 +47,15 @@ def light(rng: np.random.Generator, picture: RgbImage) -> RgbImage:
     return np.clip(values, 0, 255).astype(np.uint8)
 
 
-def blur(rng: np.random.Generator, picture: RgbImage, most: float) -> RgbImage:
-    """Return the picture out of focus or shaken: a sigma of up to `most` pixels, small ones likelier."""
+def draw_blur(rng: np.random.Generator, most: float) -> float:
+    """Return a blur of up to `most` pixels, small ones likelier; 0 where it would not show."""
     size = most * rng.random() ** 2
-    if size < 0.3:
+    return 0.0 if size < 0.3 else size
+
+
+def blur(rng: np.random.Generator, picture: RgbImage, size: float) -> RgbImage:
+    """Return the picture out of focus (a sigma of `size` pixels) or shaken (a streak of 2.5 sizes)."""
+    if size == 0:
         return picture
     if chance(rng, 0.7):
         return cv2.GaussianBlur(picture, (0, 0), size).astype(np.uint8, copy=False)
@@ -56,11 +64,11 @@ def blur(rng: np.random.Generator, picture: RgbImage, most: float) -> RgbImage:
 
 def add_noise(rng: np.random.Generator, picture: RgbImage, most: float) -> RgbImage:
     """Return the picture with sensor noise of a deviation up to `most`, fine or coarse, grey or coloured."""
-    height, width = picture.shape[:2]
     deviation = most * rng.random() ** 2
-    if deviation < 1:
+    height, width = picture.shape[:2]
+    if deviation < 1 or max(height, width) >= NOISE_SIDE:
         return picture
-    grain = _noise_tile()
+    grain = _noise_tile(chance(rng, 0.6))
     top, left = int(rng.random() * (grain.shape[0] - height)), int(rng.random() * (grain.shape[1] - width))
     channels = grain[top : top + height, left : left + width]
     if chance(rng, 0.4):
@@ -79,6 +87,19 @@ def sharpen(picture: RgbImage, amount: float) -> RgbImage:
     """Return the picture with the bright and dark rims that phone cameras add to edges."""
     soft = cv2.GaussianBlur(picture, (0, 0), 1.2)
     return cv2.addWeighted(picture, 1 + amount, soft, -amount, 0).astype(np.uint8, copy=False)
+
+
+def bloom(picture: RgbImage, strength: float, reach: float) -> RgbImage:
+    """Return the picture with light spilling from its brightest parts, as from lit letters; `reach` is in pixels."""
+    bright = cv2.subtract(picture, np.full_like(picture, 150))
+    spill = cv2.GaussianBlur(bright, (0, 0), reach)
+    return cv2.addWeighted(picture, 1.0, spill, strength, 0).astype(np.uint8, copy=False)
+
+
+def fade(picture: RgbImage, share: float) -> RgbImage:
+    """Return the picture with that share of its colour taken away."""
+    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(picture, 1 - share, grey, share, 0).astype(np.uint8, copy=False)
 
 
 def draw_quality(rng: np.random.Generator) -> int:
@@ -115,10 +136,11 @@ def _streak(length: float, angle: float) -> FloatArray:
     return kernel / kernel.sum()
 
 
-@lru_cache(maxsize=1)
-def _noise_tile() -> FloatArray:
-    """Return (1400, 1400, 3) normal noise, always the same: drawing it anew costs more than all else in a crop."""
-    fine = np.random.default_rng(0).standard_normal((1400, 1400, 3), dtype=np.float32)
-    coarse = cv2.GaussianBlur(fine[:, 700:], (0, 0), 0.8)
-    fine[:, 700:] = coarse / coarse.std()
-    return fine
+@lru_cache(maxsize=2)
+def _noise_tile(coarse: bool) -> FloatArray:
+    """Return a square of normal noise, always the same: drawing it anew costs more than all else in a crop."""
+    fine = np.random.default_rng(int(coarse)).standard_normal((NOISE_SIDE, NOISE_SIDE, 3), dtype=np.float32)
+    if not coarse:
+        return fine
+    soft = cv2.GaussianBlur(fine, (0, 0), 0.9)
+    return (soft / soft.std()).astype(np.float32, copy=False)

@@ -135,7 +135,7 @@ def _inspect(path: Path) -> Face | None:
         with TTFont(path, lazy=True, fontNumber=0) as font:
             characters = font.getBestCmap() or {}
             family = _family_name(font) or path.stem
-            pictorial = "OS/2" in font and font["OS/2"].panose.bFamilyType == _PICTORIAL_PANOSE
+            pictorial = _panose_family(font) == _PICTORIAL_PANOSE
         if pictorial or any(ord(character) not in characters for character in NEEDED):
             return None
         plainness = likeness(_load_font(str(path), 32))
@@ -146,6 +146,11 @@ def _inspect(path: Path) -> Face | None:
         return None
     lacks = frozenset(chr(code) for code in range(33, 127) if code not in characters)
     return Face(path=path, family=family, likeness=plainness, lacks=lacks)
+
+
+def _panose_family(font: TTFont) -> int:
+    panose = getattr(font["OS/2"], "panose", None) if "OS/2" in font else None
+    return int(getattr(panose, "bFamilyType", 0))
 
 
 def _family_name(font: TTFont) -> str:

@@ -38,7 +38,7 @@ class Bend:
 
     def apply(self, points_N2: FloatArray) -> FloatArray:
         """Return flat points moved to the bent plane."""
-        x, y = points_N2[:, 0], points_N2[:, 1]
+        x, y = points_N2[:, 0].astype(np.float64), points_N2[:, 1].astype(np.float64)
         if self.amplitude:
             y = y + self.amplitude * np.sin(x * (2 * np.pi / self.wavelength) + self.phase)
         if self.radius is not None:
@@ -48,13 +48,16 @@ class Bend:
 
     def undo(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the flat coordinates of points of the bent plane; the exact inverse of `apply` within half a turn."""
+        flat_x, flat_y = x, y
         if self.radius is not None:
-            side = 1.0 if self.radius > 0 else -1.0
-            down = (self.radius - y) * side
-            x, y = self.radius * np.arctan2(x * side, down), self.radius - side * np.hypot(x, down)
+            side = np.float32(1.0 if self.radius > 0 else -1.0)
+            down = (np.float32(self.radius) - y) * side
+            flat_x = np.float32(self.radius) * np.arctan2(x * side, down)
+            flat_y = np.float32(self.radius) - side * np.hypot(x, down)
         if self.amplitude:
-            y = y - self.amplitude * np.sin(x * (2 * np.pi / self.wavelength) + self.phase)
-        return x.astype(np.float32, copy=False), y.astype(np.float32, copy=False)
+            turns = flat_x * np.float32(2 * np.pi / self.wavelength) + np.float32(self.phase)
+            flat_y = flat_y - np.float32(self.amplitude) * np.sin(turns)
+        return flat_x, flat_y
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +81,10 @@ class Warp:
         if self.bend.is_straight:
             placed = cv2.warpPerspective(mask, self.matrix @ shift, (width, height), flags=cv2.INTER_LINEAR)
             return placed.astype(np.uint8, copy=False)
-        bent_x, bent_y = _grid_through(np.linalg.inv(self.matrix), height, width)
+        bent_x, bent_y = _grid_through(np.linalg.inv(self.matrix).astype(np.float64), height, width)
         flat_x, flat_y = self.bend.undo(bent_x, bent_y)
-        flat_x += np.float32(origin[0])
-        flat_y += np.float32(origin[1])
-        return cv2.remap(mask, flat_x, flat_y, cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+        mask_x, mask_y = flat_x + np.float32(origin[0]), flat_y + np.float32(origin[1])
+        return cv2.remap(mask, mask_x, mask_y, cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
 def project(matrix: Matrix, points_N2: FloatArray) -> FloatArray:

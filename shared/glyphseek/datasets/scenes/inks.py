@@ -74,18 +74,24 @@ def draw_looks(rng: np.random.Generator, surface: Colour, variation: float = 0.0
     )
 
 
+def measure(picture: RgbImage, alpha: Mask) -> tuple[Colour, float]:
+    """Return the mean colour of a picture where a mask has ink, and the deviation of its values there."""
+    means, deviations = (np.asarray(found, np.float64).ravel() for found in cv2.meanStdDev(picture, mask=alpha))
+    return (float(means[0]), float(means[1]), float(means[2])), float(deviations.mean())
+
+
 def paint(picture: RgbImage, alpha: Mask, ink: Ink, height: float, rng: np.random.Generator) -> None:
     """Put text on the picture in place. `alpha` covers the picture; `height` is the text height in pixels."""
     body = _weighted(alpha, ink.weight * height)
     if ink.glow is not None:
-        _lay(picture, cv2.GaussianBlur(_grown(body, 0.06 * height), (0, 0), 0.15 * height + 0.5), ink.glow, 0.8)
+        _lay(picture, _blurred(_grown(body, 0.06 * height), 0.15 * height + 0.5), ink.glow, 0.8)
     if ink.shadow is not None:
         _lay(picture, _cast(body, ink, height), ink.shadow, 0.75)
     if ink.depth is not None:
         _lay(picture, _extruded(body, ink.depth_offset, height), ink.depth, 1.0)
     if ink.outline is not None:
         around = _grown(body, ink.outline_width * height)
-        _lay(picture, cv2.subtract(around, body) if ink.fill == "hollow" else around, ink.outline, 1.0)
+        _lay(picture, around - np.minimum(around, body) if ink.fill == "hollow" else around, ink.outline, 1.0)
     if ink.fill == "hollow":
         return
     if ink.wear:
@@ -98,9 +104,13 @@ def paint(picture: RgbImage, alpha: Mask, ink: Ink, height: float, rng: np.rando
 def _fill(picture: RgbImage, body: Mask, ink: Ink, rng: np.random.Generator) -> None:
     match ink.fill:
         case "gradient" if ink.second is not None:
-            _lay_picture(picture, body, gradient(rng, *body.shape, ink.colour, ink.second), ink.opacity)
+            _lay_picture(
+                picture, body, gradient(rng, body.shape[0], body.shape[1], ink.colour, ink.second), ink.opacity
+            )
         case "texture":
-            grain = cv2.addWeighted(draw_texture(rng, *body.shape), 0.3, _flat(body, ink.colour), 0.7, 0)
+            grain = cv2.addWeighted(
+                draw_texture(rng, body.shape[0], body.shape[1]), 0.3, _flat(body, ink.colour), 0.7, 0
+            )
             _lay_picture(picture, body, grain.astype(np.uint8, copy=False), ink.opacity)
         case _:
             _lay(picture, body, ink.colour, ink.opacity)
@@ -148,9 +158,11 @@ def _moved(alpha: Mask, x: float, y: float) -> Mask:
 
 def _cast(body: Mask, ink: Ink, height: float) -> Mask:
     shadow = _moved(body, ink.shadow_offset[0] * height, ink.shadow_offset[1] * height)
-    if ink.shadow_blur * height > 0.3:
-        shadow = cv2.GaussianBlur(shadow, (0, 0), ink.shadow_blur * height)
-    return shadow.astype(np.uint8, copy=False)
+    return _blurred(shadow, ink.shadow_blur * height) if ink.shadow_blur * height > 0.3 else shadow
+
+
+def _blurred(alpha: Mask, sigma: float) -> Mask:
+    return cv2.GaussianBlur(alpha, (0, 0), sigma).astype(np.uint8, copy=False)
 
 
 def _extruded(body: Mask, offset: tuple[float, float], height: float) -> Mask:

@@ -18,7 +18,7 @@ class CropSettings:
     """Share of words seen in perspective."""
     neighbours: float = 0.45
     """Share of crops with other words beside, above or below."""
-    panels: float = 0.35
+    panels: float = 0.55
     """Share of crops with a plate of one colour behind the text."""
     covered: float = 0.06
     """Share of crops with something in front."""
@@ -30,3 +30,26 @@ class CropSettings:
     """How far the box may cut into the word, as a share of its side."""
     loose: float = 0.12
     """How far the box may reach beyond the word, as a share of its side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneSettings:
+    """What scenes vary in."""
+
+    fewest: int = 1
+    most: int = 9
+    """Supports (signs, posters, badges, ...) tried in one scene; few scenes hold the most."""
+    narrowest: float = 0.13
+    widest: float = 0.95
+    """Width of a support as a share of the picture's, log-uniform."""
+    empty: float = 0.02
+    """Share of scenes without any text."""
+    tilted: float = 0.6
+    cut: float = 0.08
+    """Share of supports that may reach over the edge of the picture."""
+    covered: float = 0.15
+    """Share of scenes with things in front of text."""
+    legible_height: float = 6.5
+    """Words lower than this, in pixels, or lower than four times the blur, are marked illegible."""
+    legible_share: float = 0.7
+    """Words of which less than this is inside the picture and uncovered are marked illegible."""

@@ -37,7 +37,7 @@ def gradient(rng: np.random.Generator, height: int, width: int, first: Colour, s
     angle = between(rng, 0, 2 * np.pi)
     across = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None, :] * np.float32(np.cos(angle))
     down = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None] * np.float32(np.sin(angle))
-    return _blend(np.clip(across + down + 0.5, 0, 1), first, second)
+    return _blend(np.clip(across + down + np.float32(0.5), 0, 1).astype(np.float32, copy=False), first, second)
 
 
 def stained(rng: np.random.Generator, height: int, width: int) -> RgbImage:
