@@ -17,11 +17,16 @@ _Inode = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFile:
-    """A regular file below the folder: its name for people and stores, its path on disk, and its stamp."""
+    """A regular file below the folder: its name for people and stores, its place on disk, and its stamp."""
 
     name: str
-    path: Path
+    place: str
     stamp: FileStamp
+
+    @property
+    def path(self) -> Path:
+        """Return the place as a path; made on demand, since making it is a large part of a long walk."""
+        return Path(self.place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,7 @@ def find_files(folder: Path, *, exclude: Collection[Path] = ()) -> Iterator[Foun
         raise ImageUnreadable(f"the folder {str(folder)!r} cannot be read: {error}") from error
     walk = _Walk(root=root, excluded=frozenset(_inodes_of(exclude)))
     walk.visited.add(inode)
-    return walk.files_in(root, ())
+    return walk.files_in(str(root), "")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,30 +67,29 @@ class _Walk:
     excluded: frozenset[_Inode]
     visited: set[_Inode] = field(default_factory=set[_Inode])
 
-    def files_in(self, folder: Path, parts: tuple[str, ...]) -> Iterator[FoundFile | Unreachable]:
+    def files_in(self, folder: str, prefix: str) -> Iterator[FoundFile | Unreachable]:
         try:
-            names = sorted((entry for entry in os.listdir(folder) if not entry.startswith(".")), key=os.fsencode)
+            with os.scandir(folder) as entries:
+                found = [entry for entry in entries if not entry.name.startswith(".")]
         except OSError as error:
-            yield _unreachable(folder, parts, error, is_folder=True)
+            yield _unreachable(folder, prefix.removesuffix("/"), error, is_folder=True)
             return
-        for name in names:
-            yield from self._entry(folder / name, (*parts, name))
+        for entry in sorted(found, key=_bytes_of_name):
+            yield from self._look_at(entry, prefix + name_of((entry.name,)))
 
-    def _entry(self, path: Path, parts: tuple[str, ...]) -> Iterator[FoundFile | Unreachable]:
+    def _look_at(self, entry: os.DirEntry[str], name: str) -> Iterator[FoundFile | Unreachable]:
         try:
-            status = path.lstat()
-            if stat.S_ISLNK(status.st_mode):
-                status = path.stat()
-                if self._is_found_elsewhere(path, status):
-                    return
+            status = entry.stat()
+            if entry.is_symlink() and self._is_found_elsewhere(Path(entry.path), status):
+                return
         except (OSError, RuntimeError) as error:
-            yield _unreachable(path, parts, error, is_folder=False)
+            yield _unreachable(entry.path, name, error, is_folder=False)
             return
         if stat.S_ISDIR(status.st_mode):
             if self._enter(status):
-                yield from self.files_in(path, parts)
+                yield from self.files_in(entry.path, f"{name}/")
         elif stat.S_ISREG(status.st_mode):
-            yield FoundFile(name=name_of(parts), path=path, stamp=FileStamp.of(status))
+            yield FoundFile(name=name, place=entry.path, stamp=FileStamp.of(status))
 
     def _enter(self, status: os.stat_result) -> bool:
         inode = _inode(status)
@@ -120,11 +124,15 @@ def _inodes_of(paths: Collection[Path]) -> Iterator[_Inode]:
             yield _inode(path.stat())
 
 
-def _unreachable(path: Path, parts: tuple[str, ...], error: Exception, *, is_folder: bool) -> Unreachable:
+def _bytes_of_name(entry: os.DirEntry[str]) -> bytes:
+    return os.fsencode(entry.name)
+
+
+def _unreachable(place: str, name: str, error: Exception, *, is_folder: bool) -> Unreachable:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return Unreachable(
-        name=name_of(parts),
-        path=path,
+        name=name,
+        path=Path(place),
         is_folder=is_folder,
         is_gone=isinstance(error, FileNotFoundError),
         error=ImageUnreadable(f"cannot be reached: {reason}"),
