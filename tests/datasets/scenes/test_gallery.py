@@ -12,6 +12,7 @@ from glyphseek.datasets.scenes.gallery import GalleryRow, find_relevant, render_
 from glyphseek.datasets.scenes.scenes import ILLEGIBLE, SceneRenderer
 from glyphseek.datasets.scenes.words import WordSource
 from glyphseek.errors import InputError
+from glyphseek.types import RgbImage
 
 SHAPES = ((160, 120),)
 NO_POLYGON = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
@@ -26,6 +27,12 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def read_image(path: Path) -> RgbImage:
+    pixels = cv2.imread(str(path))
+    assert pixels is not None
+    return np.asarray(pixels[:, :, ::-1], np.uint8)
+
+
 def test_a_gallery_reads_back_as_it_was_written(renderer: SceneRenderer, tmp_path: Path) -> None:
     rows = list(write_gallery(tmp_path / "new", 6, 3, renderer, shapes=SHAPES))
     boxes = [json.loads(line) for line in (tmp_path / "new/boxes.jsonl").read_text().splitlines()]
@@ -34,7 +41,7 @@ def test_a_gallery_reads_back_as_it_was_written(renderer: SceneRenderer, tmp_pat
     for row, boxed, worded in zip(rows, boxes, words, strict=True):
         assert [(item["t"], tuple(map(tuple, item["poly"]))) for item in boxed["items"]] == list(row.items)
         assert worded["words"] == [text for text, _ in row.items if text != ILLEGIBLE]
-        assert cv2.imread(str(tmp_path / "new" / row.image)).shape == (120, 160, 3)
+        assert read_image(tmp_path / "new" / row.image).shape == (120, 160, 3)
     relevant = json.loads((tmp_path / "new/qrels.json").read_text())
     assert relevant == find_relevant(rows)
     assert (tmp_path / "new/queries.txt").read_text().split() == list(relevant)
@@ -58,7 +65,7 @@ def test_a_photo_does_not_depend_on_how_many_are_rendered(renderer: SceneRendere
 
 def test_written_photos_have_the_colours_that_were_rendered(renderer: SceneRenderer, tmp_path: Path) -> None:
     list(write_gallery(tmp_path / "new", 1, 8, renderer, shapes=SHAPES, quality=98))
-    written = cv2.imread(str(tmp_path / "new/images/000000.jpg"))[:, :, ::-1].astype(np.float64)
+    written = read_image(tmp_path / "new/images/000000.jpg").astype(np.float64)
     rendered = render_photo(renderer, 8, 0, SHAPES).image.astype(np.float64)
     assert np.abs(written - rendered).mean() < 6
     np.testing.assert_allclose(written.mean(axis=(0, 1)), rendered.mean(axis=(0, 1)), atol=2)

@@ -132,7 +132,7 @@ def _font_files(folder: Path) -> Iterator[Path]:
 def _inspect(path: Path) -> Face | None:
     """Return the face in a file, or None when it cannot draw readable ASCII words."""
     try:
-        with TTFont(path, lazy=True, fontNumber=0) as font:
+        with path.open("rb") as file, TTFont(file, lazy=True, fontNumber=0) as font:
             characters = font.getBestCmap() or {}
             family = _family_name(font) or path.stem
             pictorial = _panose_family(font) == _PICTORIAL_PANOSE

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fontTools.ttLib import TTFont
+
+from glyphseek.datasets.scenes.fonts import FontBook
+from glyphseek.errors import SettingError
+
+
+def test_symbol_fonts_are_left_out(fonts: FontBook) -> None:
+    names = {face.path.name for face in fonts.faces}
+    assert "DejaVuSans.ttf" in names
+    assert names.isdisjoint({"STIXSizFourSymBol.ttf", "cmsy10.ttf", "cmex10.ttf", "LastResortHE-Regular.ttf"})
+
+
+def save_without(source: Path, characters: str, target: Path) -> None:
+    """Write a copy of a font that lacks those characters."""
+    with TTFont(source) as font:
+        for table in font["cmap"].tables:
+            for character in characters:
+                table.cmap.pop(ord(character), None)
+        font.save(target)
+
+
+def plain_path(fonts: FontBook) -> Path:
+    return next(face.path for face in fonts.faces if face.path.name == "DejaVuSans.ttf")
+
+
+def test_a_font_without_digits_is_left_out_and_so_is_a_file_that_is_no_font(fonts: FontBook, tmp_path: Path) -> None:
+    shutil.copy(plain_path(fonts), tmp_path / "whole.ttf")
+    save_without(plain_path(fonts), "0123456789", tmp_path / "digitless.ttf")
+    (tmp_path / "notes.ttf").write_text("not a font")
+    assert [face.path.name for face in FontBook.discover([tmp_path], minimum=1).faces] == ["whole.ttf"]
+
+
+def test_too_few_fonts_are_refused_with_both_numbers(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="found 0 usable fonts, need 3"):
+        FontBook.discover([tmp_path], minimum=3)
+
+
+def test_the_order_of_faces_does_not_matter(fonts: FontBook) -> None:
+    assert FontBook.of(fonts.faces[::-1]) == fonts
+    assert FontBook.of(fonts.faces[::-1]).fingerprint == fonts.fingerprint
+
+
+def test_the_fingerprint_changes_with_the_set(fonts: FontBook) -> None:
+    assert FontBook.of(fonts.faces[1:]).fingerprint != fonts.fingerprint
+
+
+def test_a_drawn_face_has_all_characters_of_the_text(fonts: FontBook, tmp_path: Path) -> None:
+    save_without(plain_path(fonts), "#&", tmp_path / "poor.ttf")
+    (poor,) = FontBook.discover([tmp_path], minimum=1).faces
+    assert poor.lacks == {"#", "&"}
+    book = FontBook.of([poor, next(face for face in fonts.faces if face.family != poor.family)])
+    rng = np.random.default_rng(0)
+    assert {book.draw(rng, "A").family for _ in range(100)} == {face.family for face in book.faces}
+    assert all(book.draw(rng, "A&B").path != poor.path for _ in range(100))
+
+
+def test_every_family_is_drawn_at_some_time(fonts: FontBook) -> None:
+    rng = np.random.default_rng(1)
+    assert {fonts.draw(rng, "A").family for _ in range(3000)} == {family[0].family for family in fonts.families}
