@@ -80,18 +80,19 @@ def evaluate(
     ranks, for each bucket, the images whose word has that height against the images without the word; the other
     relevant images are taken out. Raises InputError when scores do not fit the gallery.
     """
-    names = np.array([image.name for image in benchmark.images])
+    places = {image.name: place for place, image in enumerate(benchmark.images)}
     heights = word_heights(benchmark, longer_side)
     results: list[QueryResult] = []
     recalls: list[list[float]] = []
     in_bucket: dict[str, list[float]] = defaultdict(list)
     for query, relevant in queries.relevant.items():
         scores_N = score(query)
-        relevant_N = np.isin(names, list(relevant))
+        relevant_N = np.zeros(len(places), dtype=np.bool_)
+        relevant_N[[places[name] for name in relevant]] = True
         ranking = rank_hits(relevant_N, scores_N)
         results.append(_result(query, ranking))
         recalls.append([recall_at(ranking, count) for count in RECALL_COUNTS])
-        for label, kept_N in _kept_by_height(names, relevant_N, heights.get(query, {})).items():
+        for label, kept_N in _kept_by_height(relevant_N, places, heights.get(query, {})).items():
             in_bucket[label].append(average_precision(rank_hits(relevant_N[kept_N], scores_N[kept_N])))
     precisions = {result.query: result.average_precision_percent / 100 for result in results}
     interval = bootstrap_interval(list(precisions.values()), seed=seed)
@@ -135,14 +136,11 @@ def _result(query: str, ranking: RankedHits) -> QueryResult:
 
 
 def _kept_by_height(
-    names: np.ndarray[Any, Any], relevant_N: BoolArray, heights: Mapping[str, float]
+    relevant_N: BoolArray, places: Mapping[str, int], heights: Mapping[str, float]
 ) -> dict[str, BoolArray]:
     """Return for each bucket of height the images to rank: those of the bucket, and those that are not relevant."""
     kept: dict[str, BoolArray] = {}
-    for place in np.flatnonzero(relevant_N):
-        height = heights.get(str(names[place]))
-        if height is None:
-            continue
-        label = height_bucket(height)
-        kept.setdefault(label, ~relevant_N)[place] = True
+    for name, height in heights.items():
+        if relevant_N[places[name]]:
+            kept.setdefault(height_bucket(height), ~relevant_N)[places[name]] = True
     return kept
