@@ -116,7 +116,7 @@ def test_a_search_asks_the_store_for_as_many_rows_as_the_settings_allow() -> Non
     settings = SearchSettings(rows_per_vector=7, max_rows=10, min_rows_per_vector=2)
     search = Searcher(WordModel(VOCABULARY), vectors, features, settings).search
     search("coffee", top=1)
-    search('"bank of america"', top=1)
+    search('"bank of america"', top=1)  # four vectors: three words, and all of them as one
     assert vectors.limits == [7, 2]
 
 
@@ -147,6 +147,9 @@ def test_the_shape_of_the_photo_counts_for_the_space_in_phrases() -> None:
     assert found(Searcher(WordModel(), vectors, features).search('"new york"')) == ["square"]
 
 
+ONE_ROUND = SearchSettings(candidates=2)
+
+
 class BrokenFeatureStore(MemoryFeatureStore):
     def get(self, keys: Sequence[str]) -> list[bytes | None]:
         raise StoreUnavailable("the disk is gone")
@@ -154,9 +157,9 @@ class BrokenFeatureStore(MemoryFeatureStore):
 
 def test_without_the_feature_store_recall_answers_alone_and_says_so() -> None:
     vectors, _ = write_gallery(SHOPS)
-    whole = searcher().search("coffee")
-    result = Searcher(WordModel(), vectors, BrokenFeatureStore()).search("coffee")
-    reason = "the feature store failed: the disk is gone"
+    whole = searcher().search("coffee", top=2)
+    result = Searcher(WordModel(), vectors, BrokenFeatureStore(), ONE_ROUND).search("coffee", top=2)
+    reason = "blobs: 2 not read (the disk is gone)"
     assert result.degraded == (Degradation(stage="match", reason=reason, coverage=0.0),)
     assert [hit.image_id for hit in result.hits] == [hit.image_id for hit in whole.hits]
     assert {hit.stages for hit in result.hits} == {("recall",)}
@@ -205,8 +208,9 @@ def test_timings_are_milliseconds_of_each_stage() -> None:
     ticks = (float(tick) for tick in count())
     vectors, features = write_gallery(SHOPS)
     timings = Searcher(WordModel(), vectors, features, clock=lambda: next(ticks) ** 2).search("tea").timings
-    assert (timings.encode_ms, timings.recall_ms, timings.fetch_ms, timings.match_ms) == (1000, 3000, 5000, 7000)
-    assert timings.total_ms == 16000
+    # Ticks at 0, 1, 4, 9 ... s: encode 0-1, recall 4-9, fetch 16-25, match 36-49 and, for the records, 64-81.
+    assert (timings.encode_ms, timings.recall_ms, timings.fetch_ms, timings.match_ms) == (1000, 5000, 9000, 30000)
+    assert timings.total_ms == 45000
 
 
 def test_stopping_early_changes_no_hit() -> None:
@@ -217,3 +221,35 @@ def test_stopping_early_changes_no_hit() -> None:
         every = search(query, top=1000).hits
         assert search(query, top=7).hits == every[:7]
         assert list(every) == sorted(every, key=lambda hit: (-hit.score, hit.image_id))
+
+
+class CountingFeatureStore(MemoryFeatureStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds: list[int] = []
+
+    def get(self, keys: Sequence[str]) -> list[bytes | None]:
+        self.rounds.append(len(keys))
+        return super().get(keys)
+
+
+def test_blobs_are_fetched_until_no_other_image_can_be_among_the_best() -> None:
+    vectors, features = ExhaustiveVectorStore(), CountingFeatureStore()
+    for number in range(40):
+        words = ["tea"] if number < 6 else ["other"]
+        add_image(vectors, features, f"i{number:02d}", write_features(words))
+    search = Searcher(WordModel(), vectors, features, SearchSettings(round_images=4)).search
+    search("tea", top=4)
+    assert features.rounds == [4, 8]
+    search("tea", top=40)
+    assert features.rounds[2:] == [4, 8, 16, 12]
+
+
+def test_rows_of_excluded_words_are_asked_for_only_when_a_blob_is_missing() -> None:
+    vectors, features = write_gallery(SHOPS)
+    search = Searcher(WordModel(), vectors, features).search
+    search("coffee NOT closed")
+    assert len(vectors.limits) == 1
+    features.delete([blob_key(FINGERPRINT, "a2")])
+    assert found(search("coffee NOT closed")) == ["a1"]
+    assert len(vectors.limits) == 3

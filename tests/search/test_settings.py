@@ -3,8 +3,10 @@ import pytest
 from glyphseek.errors import SettingError
 from glyphseek.search import SearchSettings
 
+BOUNDS = ["candidates", "round_images", "rows_per_vector", "min_rows_per_vector", "max_rows", "max_top"]
 
-@pytest.mark.parametrize("name", ["candidates", "rows_per_vector", "min_rows_per_vector", "max_rows", "max_top"])
+
+@pytest.mark.parametrize("name", BOUNDS)
 def test_a_bound_below_one_is_refused_by_name(name: str) -> None:
     with pytest.raises(SettingError, match=f"{name} is 0"):
         SearchSettings(**{name: 0})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from glyphseek.errors import BlobDamaged, BlobForeign, StoreError
 from glyphseek.ports import FeatureStore, blob_key
@@ -13,41 +12,49 @@ from glyphseek.tokens import unpack
 from glyphseek.types import ImageFeatures
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """Features by image id, without the images whose blob could not be used, and the reason for those or None."""
-
-    features: dict[str, ImageFeatures]
-    degraded: Degradation | None
-
-
-def fetch_features(store: FeatureStore, image_ids: Sequence[str], fingerprint: str) -> Fetched:
-    """Return the features of the images, in one call of the store.
+class Fetcher:
+    """Reads the blobs of one search and remembers what was wrong with them.
 
     This is the place of a cache of decoded features: its keys are those of the blobs.
     """
-    try:
-        blobs = store.get([blob_key(fingerprint, image_id) for image_id in image_ids])
-    except StoreError as error:
-        reason = f"the feature store failed: {error}"
-        return Fetched(features={}, degraded=Degradation(stage="match", reason=reason, coverage=0.0))
-    features: dict[str, ImageFeatures] = {}
-    faults: Counter[str] = Counter()
-    for image_id, blob in zip(image_ids, blobs, strict=True):
+
+    def __init__(self, store: FeatureStore, fingerprint: str) -> None:
+        self._store = store
+        self._fingerprint = fingerprint
+        self._asked = 0
+        self._usable = 0
+        self._faults: Counter[str] = Counter()
+
+    def fetch(self, image_ids: Sequence[str]) -> dict[str, ImageFeatures]:
+        """Return the features of the images whose blob is sound and of this model, in one call of the store."""
+        self._asked += len(image_ids)
         try:
-            if blob is None:
-                faults["missing"] += 1
-            else:
-                features[image_id] = unpack(blob, fingerprint=fingerprint)
+            blobs = self._store.get([blob_key(self._fingerprint, image_id) for image_id in image_ids])
+        except StoreError as error:
+            self._faults[f"not read ({error})"] += len(image_ids)
+            return {}
+        features: dict[str, ImageFeatures] = {}
+        for image_id, blob in zip(image_ids, blobs, strict=True):
+            if (found := self._decode(blob)) is not None:
+                features[image_id] = found
+        self._usable += len(features)
+        return features
+
+    def degradations(self) -> tuple[Degradation, ...]:
+        """Return what the matching of this search went without: nothing, or one entry with every fault counted."""
+        if not self._faults:
+            return ()
+        reason = "blobs: " + ", ".join(f"{count} {fault}" for fault, count in sorted(self._faults.items()))
+        return (Degradation(stage="match", reason=reason, coverage=self._usable / self._asked),)
+
+    def _decode(self, blob: bytes | None) -> ImageFeatures | None:
+        if blob is None:
+            self._faults["missing"] += 1
+            return None
+        try:
+            return unpack(blob, fingerprint=self._fingerprint)
         except BlobDamaged:
-            faults["damaged"] += 1
+            self._faults["damaged"] += 1
         except BlobForeign:
-            faults["of another model or version"] += 1
-    return Fetched(features=features, degraded=_describe(faults, len(features), len(image_ids)))
-
-
-def _describe(faults: Counter[str], usable: int, total: int) -> Degradation | None:
-    if not faults:
+            self._faults["of another model or version"] += 1
         return None
-    reason = "blobs: " + ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items()))
-    return Degradation(stage="match", reason=reason, coverage=usable / total)

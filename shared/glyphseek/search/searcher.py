@@ -1,13 +1,12 @@
 """One search, from query to hits; it knows the model and the stores by their ports only.
 
-T terms, Q query vectors (the variants of all terms), I candidate images, D width.
+T terms, Q query vectors (the variants of several terms), I candidate images.
 """
 
 from __future__ import annotations
 
-import heapq
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -17,13 +16,13 @@ from glyphseek.ports import FeatureStore, Model, VectorStore
 from glyphseek.queries import parse_query
 from glyphseek.ranking import ImageMatch, QueryPlan, bound_scores, match_image, plan_query
 from glyphseek.search.candidates import Candidate, prepare_candidates
-from glyphseek.search.fetching import fetch_features
-from glyphseek.search.recall import Recall, gather
-from glyphseek.search.result import Hit, SearchResult, Timings
+from glyphseek.search.fetching import Fetcher
+from glyphseek.search.leaders import Leaders
+from glyphseek.search.recall import Recall
+from glyphseek.search.result import Hit, SearchResult
 from glyphseek.search.settings import SearchSettings
+from glyphseek.search.stopwatch import Stopwatch
 from glyphseek.types import ImageRecord, TermFeatures
-
-_ROUNDING = 1.001  # bounds and scores multiply the same float32 probabilities in another order
 
 
 class Searcher:
@@ -48,97 +47,125 @@ class Searcher:
     def search(self, query: str, *, top: int = 10) -> SearchResult:
         """Return the `top` best hits, best first, equal scores by image id; images with an excluded word are left out.
 
-        Candidates are the images that recall likes best for any required word of the query; they are matched exactly.
-        Where a blob cannot be used the image keeps the score that recall gives it and the result says so. Raises
-        QueryError for a query that cannot be asked, SettingError for `top` outside 1 to the settings' `max_top`, and
-        StoreError when the vector store fails.
+        Candidates are the images that recall likes best for any required word of the query; they are matched exactly,
+        until no other can be among the best. Where a blob cannot be used the image keeps the score that recall gives it
+        and the result says so. Raises QueryError for a query that cannot be asked, SettingError for `top` outside 1 to
+        the settings' `max_top`, and StoreError when the vector store fails.
         """
         if not 1 <= top <= self._settings.max_top:
             raise SettingError(f"top is {top}, it must be 1 to {self._settings.max_top}")
         expression = parse_query(query)
-        plan = plan_query(expression, max_term_characters=self._model.card.max_query_characters)
-        started = self._clock()
-        terms = self._model.encode_terms(plan.terms)
-        encoded = self._clock()
-        recall, image_ids = self._recall(plan, terms, top)
-        recalled = self._clock()
-        fetched = fetch_features(self._features, image_ids, self._model.card.fingerprint)
-        unpacked = self._clock()
-        hits = self._match(plan, prepare_candidates(plan, terms, recall, image_ids, fetched.features), top)
-        ended = self._clock()
+        card = self._model.card
+        plan = plan_query(expression, max_term_characters=card.max_query_characters)
+        watch = Stopwatch(self._clock)
+        with watch.measure("encode"):
+            terms = self._model.encode_terms(plan.terms)
+        fetcher = Fetcher(self._features, card.fingerprint)
+        run = _Run(self._model, self._vectors, fetcher, self._settings, plan, terms, top, watch)
+        hits = run.find_hits()
         return SearchResult(
             query=str(expression),
             hits=hits,
-            confident=bool(hits) and hits[0].score >= self._model.card.calibration.threshold,
-            degraded=() if fetched.degraded is None else (fetched.degraded,),
-            timings=Timings(
-                encode_ms=1000 * (encoded - started),
-                recall_ms=1000 * (recalled - encoded),
-                fetch_ms=1000 * (unpacked - recalled),
-                match_ms=1000 * (ended - unpacked),
-            ),
+            confident=bool(hits) and hits[0].score >= card.calibration.threshold,
+            degraded=fetcher.degradations(),
+            timings=watch.read(),
         )
 
-    def _recall(self, plan: QueryPlan, terms: Sequence[TermFeatures], top: int) -> tuple[Recall, list[str]]:
-        vectors_QD = np.concatenate([term.vectors_VD for term in terms])
-        limit = self._settings.rows_for(len(vectors_QD), top)
-        rows = self._vectors.search(vectors_QD, limit)
-        ends = np.cumsum([0, *(len(term.vectors_VD) for term in terms)]).tolist()
-        recall = gather(plan, [rows[start:end] for start, end in pairwise(ends)], limit)
-        return recall, recall.best(max(self._settings.candidates, top), self._model.card.calibration)
 
-    def _match(self, plan: QueryPlan, candidates: Sequence[Candidate], top: int) -> tuple[Hit, ...]:
-        records = self._vectors.get([one.image_id for one in candidates]) if plan.has_phrases else {}
-        best = _take_best(self._score(plan, candidates, records, top), top)
-        missing = [candidate.image_id for candidate, _ in best if candidate.image_id not in records]
-        records |= self._vectors.get(missing) if missing else {}
-        # An image without a record was deleted since recall.
+class _Run:
+    """The state of one search."""
+
+    def __init__(
+        self,
+        model: Model,
+        vectors: VectorStore,
+        fetcher: Fetcher,
+        settings: SearchSettings,
+        plan: QueryPlan,
+        terms: Sequence[TermFeatures],
+        top: int,
+        watch: Stopwatch,
+    ) -> None:
+        self._calibration = model.card.calibration
+        self._vectors = vectors
+        self._fetcher = fetcher
+        self._settings = settings
+        self._plan = plan
+        self._terms = terms
+        self._top = top
+        self._watch = watch
+        self._recall = Recall(plan)
+        self._recalled: set[int] = set()
+        self._leaders = Leaders(top)
+
+    def find_hits(self) -> tuple[Hit, ...]:
+        """Return the best hits: recall, then fetch and match in rounds, likeliest images first."""
+        with self._watch.measure("recall"):
+            self._recall_rows(self._plan.required_rows)
+            bounded = self._recall.bound_images(self._calibration)[: max(self._settings.candidates, self._top)]
+        start, size = 0, self._settings.round_images
+        while start < len(bounded) and self._leaders.admit(bounded[start][1]):
+            self._match_round([image_id for image_id, _ in bounded[start : start + size]])
+            start, size = start + size, 2 * size
+        with self._watch.measure("match"):
+            return self._describe_best()
+
+    def _recall_rows(self, rows: Sequence[int]) -> None:
+        """Ask the store for the terms in `rows` that it was not asked for yet, in one call."""
+        rows = [row for row in rows if row not in self._recalled]
+        if not rows:
+            return
+        self._recalled.update(rows)
+        ends = np.cumsum([0, *(len(self._terms[row].vectors_VD) for row in rows)]).tolist()
+        limit = self._settings.rows_for(ends[-1], self._top)
+        found = self._vectors.search(np.concatenate([self._terms[row].vectors_VD for row in rows]), limit)
+        for row, (start, end) in zip(rows, pairwise(ends), strict=True):
+            self._recall.add(row, found[start:end], limit)
+
+    def _match_round(self, image_ids: Sequence[str]) -> None:
+        with self._watch.measure("fetch"):
+            features = self._fetcher.fetch(image_ids)
+        if len(features) < len(image_ids):
+            # Excluded words are told from blobs; rows of them are only needed for images without one.
+            with self._watch.measure("recall"):
+                self._recall_rows(range(len(self._plan.terms)))
+        with self._watch.measure("match"):
+            self._score(prepare_candidates(self._plan, self._terms, self._recall, image_ids, features))
+
+    def _score(self, candidates: Sequence[Candidate]) -> None:
+        """Score candidates, highest bound first, until none that is left can be among the best."""
+        records = self._vectors.get([one.image_id for one in candidates]) if self._plan.has_phrases else {}
+        best_TI = np.stack([one.best_T for one in candidates], axis=1)
+        bounds_I = bound_scores(self._plan, best_TI, self._calibration)
+        for place in np.argsort(-bounds_I, kind="stable"):
+            if not self._leaders.admit(float(bounds_I[place])):
+                return
+            candidate = candidates[place]
+            self._leaders.add(candidate, self._match(candidate, records.get(candidate.image_id)))
+
+    def _match(self, candidate: Candidate, record: ImageRecord | None) -> ImageMatch:
+        return match_image(
+            self._plan,
+            candidate.similarities_TN,
+            candidate.boxes_N4,
+            aspect=1.0 if record is None else record.width / record.height,
+            calibration=self._calibration,
+        )
+
+    def _describe_best(self) -> tuple[Hit, ...]:
+        """Return the hits of the best images; one without a record was deleted since recall."""
+        best = self._leaders.best()
+        records = self._vectors.get([candidate.image_id for candidate, _ in best])
         return tuple(
-            _describe(candidate, match, records[candidate.image_id])
+            Hit(
+                image_id=candidate.image_id,
+                names=records[candidate.image_id].names,
+                width=records[candidate.image_id].width,
+                height=records[candidate.image_id].height,
+                score=match.score,
+                stages=candidate.stages,
+                matches=match.matches,
+            )
             for candidate, match in best
             if candidate.image_id in records
         )
-
-    def _score(
-        self, plan: QueryPlan, candidates: Sequence[Candidate], records: dict[str, ImageRecord], top: int
-    ) -> Iterator[tuple[Candidate, ImageMatch]]:
-        """Yield candidates with their match until none that is left can be among the `top` best."""
-        calibration = self._model.card.calibration
-        best_TI = np.array([one.best_T for one in candidates], dtype=np.float32).reshape(-1, len(plan.terms)).T
-        bounds_I = bound_scores(plan, best_TI, calibration)
-        kept: list[float] = []
-        for place in np.argsort(-bounds_I, kind="stable"):
-            if len(kept) == top and bounds_I[place] * _ROUNDING < kept[0]:
-                return
-            candidate = candidates[place]
-            record = records.get(candidate.image_id)
-            aspect = 1.0 if record is None else record.width / record.height
-            match = match_image(
-                plan, candidate.similarities_TN, candidate.boxes_N4, aspect=aspect, calibration=calibration
-            )
-            if match.score > 0.0:
-                _keep(kept, match.score, top)
-                yield candidate, match
-
-
-def _keep(kept: list[float], score: float, top: int) -> None:
-    if len(kept) < top:
-        heapq.heappush(kept, score)
-    else:
-        heapq.heappushpop(kept, score)
-
-
-def _take_best(scored: Iterator[tuple[Candidate, ImageMatch]], top: int) -> list[tuple[Candidate, ImageMatch]]:
-    return heapq.nsmallest(top, scored, key=lambda pair: (-pair[1].score, pair[0].image_id))
-
-
-def _describe(candidate: Candidate, match: ImageMatch, record: ImageRecord) -> Hit:
-    return Hit(
-        image_id=candidate.image_id,
-        names=record.names,
-        width=record.width,
-        height=record.height,
-        score=match.score,
-        stages=candidate.stages,
-        matches=match.matches,
-    )

@@ -12,6 +12,8 @@ class SearchSettings:
     """Bounds of one search; impossible ones raise SettingError.
 
     candidates: images that are matched exactly, those that recall likes best. `top` raises it for one search.
+    round_images: images fetched at first. Each further round doubles it, until no image left can be among the best; for
+        most queries that is after one round, and blobs are the larger part of what is not recall.
     rows_per_vector: rows recall asks for each query vector. Several rows may be of one image, and images that lack one
         word of a query crowd out those that have all, so it is larger than `candidates`.
     max_rows: rows of one search over all its vectors; a query of many vectors (prefixes have one for each length) gets
@@ -20,13 +22,14 @@ class SearchSettings:
     """
 
     candidates: int = 200
+    round_images: int = 32
     rows_per_vector: int = 400
     min_rows_per_vector: int = 25
     max_rows: int = 8000
     max_top: int = 1000
 
     def __post_init__(self) -> None:
-        for name in ("candidates", "rows_per_vector", "min_rows_per_vector", "max_rows", "max_top"):
+        for name in ("candidates", "round_images", "rows_per_vector", "min_rows_per_vector", "max_rows", "max_top"):
             if (value := getattr(self, name)) < 1:
                 raise SettingError(f"{name} is {value}, it must be at least 1")
 

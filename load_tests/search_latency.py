@@ -1,0 +1,218 @@
+"""Latency of a search over a gallery in the real stores, with a model that costs nothing.
+
+    python load_tests/search_latency.py [--images 10000] [--searches 200] [--folder FOLDER]
+
+Vectors come in clusters, one for each word of a vocabulary with Zipf frequencies, so that frequent words fill whole
+answers and rare ones do not. Each kind of query is asked `--searches` times after a warm-up; the table gives the
+percentiles of the whole search and the medians of its stages. Exits with 1 when a kind misses `thresholds.toml`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from glyphseek.features.directory import DirectoryFeatureStore
+from glyphseek.ports import VectorStore, blob_key
+from glyphseek.queries import Term, TermKind
+from glyphseek.search import Searcher, SearchResult
+from glyphseek.tokens import CodecName, pack
+from glyphseek.types import (
+    Calibration,
+    FeatureKind,
+    FloatArray,
+    ImageFeatures,
+    ImageRecord,
+    Instances,
+    ModelCard,
+    RgbImage,
+    TermFeatures,
+)
+from glyphseek.vectors.milvus import MilvusLiteStore
+
+WORDS = 5000
+WORDS_PER_IMAGE = 10
+PREFIX_VARIANTS = 12
+NOISE = 0.45  # length of the noise beside a unit word vector: similarities of 0.9 within a cluster
+BATCH_IMAGES = 100
+CARD = ModelCard(
+    name="clusters",
+    method="fake",
+    fingerprint="c1" * 16,
+    vector_width=768,
+    features=frozenset({FeatureKind.INSTANCES}),
+    alphabet="abcdefghijklmnopqrstuvwxyz0123456789",
+    max_query_characters=15,
+    understands_meaning=False,
+    calibration=Calibration(slope=20.0, offset=-14.0, threshold=0.5),
+)
+
+
+class ClusterModel:
+    """Word number n is written `wn`; encoding looks its vector up."""
+
+    def __init__(self, random: np.random.Generator) -> None:
+        self.words_WD = _unit(random.standard_normal((WORDS, CARD.vector_width)))
+
+    @property
+    def card(self) -> ModelCard:
+        """Return the card of the fake model."""
+        return CARD
+
+    def prepare(self, image: RgbImage) -> RgbImage:
+        """Return the image as it is."""
+        return image
+
+    def encode_images(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
+        """Return images without words."""
+        return [ImageFeatures() for _ in images]
+
+    def encode_terms(self, terms: Sequence[Term]) -> list[TermFeatures]:
+        """Return the vector of each word; a prefix gets as many variants as a real model gives it."""
+        return [TermFeatures(vectors_VD=self.words_WD[self._variants(term)]) for term in terms]
+
+    def _variants(self, term: Term) -> list[int]:
+        first = hash(term.text) % WORDS if not term.text[1:].isdigit() else int(term.text[1:])
+        count = PREFIX_VARIANTS if term.kind is TermKind.PREFIX else 1
+        return [(first + step) % WORDS for step in range(count)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gallery:
+    """The model, the searcher over the stores, and the words of each image in reading order."""
+
+    searcher: Searcher
+    lines: list[list[int]]
+
+
+def main() -> int:
+    """Build the gallery, ask every kind of query, print the table; return the exit status."""
+    options = _parse_options()
+    thresholds = tomllib.loads((Path(__file__).parent / "thresholds.toml").read_text())["search_latency"]
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        model = ClusterModel(np.random.default_rng(1))
+        vectors = MilvusLiteStore.open(Path(folder) / "vectors", card=CARD)
+        started = time.perf_counter()
+        gallery = _build(model, vectors, DirectoryFeatureStore(Path(folder) / "blobs"), options.images)
+        print(f"{options.images} images, {WORDS_PER_IMAGE} words each, built in {time.perf_counter() - started:.0f} s")
+        print(
+            f"{'kind':<10}{'p50':>8}{'p90':>8}{'p99':>8}{'encode':>9}{'recall':>8}{'fetch':>8}{'match':>8}   found  ms"
+        )
+        missed = [kind for kind in _KINDS if not _measure(gallery, kind, options.searches, thresholds)]
+        vectors.close()
+    print(f"missed: {', '.join(missed)}" if missed else f"all within {thresholds}")
+    return 1 if missed else 0
+
+
+_KINDS = ("word", "two words", "phrase", "prefix", "tolerant", "not")
+
+
+def _parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=10_000, help="images of the gallery")
+    parser.add_argument("--searches", type=int, default=200, help="searches of each kind")
+    parser.add_argument("--folder", type=Path, default=None, help="where the gallery is built and removed again")
+    return parser.parse_args()
+
+
+def _build(model: ClusterModel, vectors: VectorStore, features: DirectoryFeatureStore, images: int) -> Gallery:
+    random = np.random.default_rng(2)
+    frequency = 1.0 / np.arange(1, WORDS + 1)
+    lines: list[list[int]] = random.choice(WORDS, (images, WORDS_PER_IMAGE), p=frequency / frequency.sum()).tolist()
+    for start in range(0, images, BATCH_IMAGES):
+        records: list[ImageRecord] = []
+        arrays: list[FloatArray] = []
+        for number in range(start, min(start + BATCH_IMAGES, images)):
+            image_id = f"{(number * 2654435761) % 2**32:08x}"
+            found = _write(model.words_WD[lines[number]], random)
+            blob = pack(ImageFeatures(instances=found), codec=CodecName.FP16, fingerprint=CARD.fingerprint)
+            features.put(blob_key(CARD.fingerprint, image_id), blob)
+            records.append(_record(image_id))
+            arrays.append(found.vectors_ND)
+        vectors.put(records, arrays)
+    return Gallery(searcher=Searcher(model, vectors, features), lines=lines)
+
+
+def _write(words_ND: FloatArray, random: np.random.Generator) -> Instances:
+    """Return an image of these words on two lines of five."""
+    count = len(words_ND)
+    noise_ND = _unit(random.standard_normal(words_ND.shape)) * np.float32(NOISE)
+    row, column = np.divmod(np.arange(count), 5)
+    left, top = 0.05 + 0.18 * column, 0.3 + 0.1 * row
+    boxes_N4 = np.stack([left, top, left + 0.16, top + 0.06], axis=1).astype(np.float32)
+    scores_N = np.full(count, 0.9, dtype=np.float32)
+    return Instances(vectors_ND=_unit(words_ND + noise_ND), boxes_N4=boxes_N4, scores_N=scores_N)
+
+
+def _record(image_id: str) -> ImageRecord:
+    return ImageRecord(
+        image_id=image_id,
+        content_hash=image_id,
+        names=(f"{image_id}.jpg",),
+        width=1024,
+        height=768,
+        instance_count=WORDS_PER_IMAGE,
+    )
+
+
+def _measure(gallery: Gallery, kind: str, searches: int, thresholds: dict[str, float]) -> bool:
+    random = np.random.default_rng(3)
+    lines = [gallery.lines[number] for number in random.integers(0, len(gallery.lines), searches + 10)]
+    queries = [_ask(kind, line, random) for line in lines]
+    for query in queries[searches:]:
+        gallery.searcher.search(query)
+    timed = [_time(gallery.searcher, query) for query in queries[:searches]]
+    p50, p90, p99 = np.percentile([took_ms for took_ms, _ in timed], [50, 90, 99])
+    results = [result for _, result in timed]
+    stages = [
+        float(np.median([getattr(result.timings, f"{stage}_ms") for result in results]))
+        for stage in ("encode", "recall", "fetch", "match")
+    ]
+    found = sum(result.confident for result in results) / len(results)
+    print(
+        f"{kind:<10}{p50:8.1f}{p90:8.1f}{p99:8.1f}{stages[0]:9.1f}"
+        + "".join(f"{stage:8.1f}" for stage in stages[1:])
+        + f"{found:8.0%}"
+    )
+    return p50 <= thresholds["p50_ms"] and p99 <= thresholds["p99_ms"]
+
+
+def _time(searcher: Searcher, query: str) -> tuple[float, SearchResult]:
+    started = time.perf_counter()
+    result = searcher.search(query)
+    return 1000 * (time.perf_counter() - started), result
+
+
+def _ask(kind: str, line: list[int], random: np.random.Generator) -> str:
+    """Return a query that the image with this line answers."""
+    place = int(random.integers(0, 4))
+    one, other = f"w{line[place]}", f"w{line[place + 1]}"
+    match kind:
+        case "two words":
+            return f"{one} {other}"
+        case "phrase":
+            return f'"{one} {other}"'
+        case "prefix":
+            return f"{one}*"
+        case "tolerant":
+            return f"{one}~1"
+        case "not":
+            return f"{one} NOT {other}"
+        case _:
+            return one
+
+
+def _unit(vectors_ND: np.ndarray) -> FloatArray:
+    return (vectors_ND / np.linalg.norm(vectors_ND, axis=-1, keepdims=True)).astype(np.float32)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

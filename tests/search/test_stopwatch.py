@@ -1,0 +1,14 @@
+from itertools import count
+
+from glyphseek.search import Timings
+from glyphseek.search.stopwatch import Stopwatch
+
+
+def test_steps_that_come_again_are_added_up() -> None:
+    ticks = (float(tick) for tick in count())
+    watch = Stopwatch(lambda: next(ticks))
+    for step in ("fetch", "match", "fetch"):
+        with watch.measure(step):
+            pass
+    assert watch.read() == Timings(encode_ms=0.0, recall_ms=0.0, fetch_ms=2000.0, match_ms=1000.0)
+    assert watch.read().total_ms == 3000.0
