@@ -1,6 +1,6 @@
 """A process that indexes a folder with a slow little model, made to be killed: see test_index_killed.py.
 
-Usage: index_worker.py PHOTOS GALLERY LOG SECONDS_PER_OPERATION
+Usage: index_worker.py PHOTOS GALLERY LOG SECONDS_PER_OPERATION KIND_OF_STORE
 Every photo that goes into the model is one line of LOG, written before the features are returned.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from end_to_end.stores import SlowFeatures, SlowVectors, open_features, open_vectors
+from end_to_end.stores import SlowFeatures, SlowVectors, StoreKind, open_features, open_vectors
 from indexing.gallery_fakes import FakeModel
 
 from glyphseek.indexing import Indexer, IndexSettings
@@ -35,9 +35,9 @@ class LoggingModel(FakeModel):
         return features
 
 
-def main(photos: Path, gallery: Path, log: Path, seconds: float) -> int:
+def main(photos: Path, gallery: Path, log: Path, seconds: float, kind: StoreKind) -> int:
     """Index once; return 0 when the run is complete, 3 when it ended early."""
-    with closing(open_vectors(gallery)) as vectors:
+    with closing(open_vectors(gallery, kind)) as vectors:
         indexer = Indexer(
             LoggingModel(log, seconds),
             SlowVectors(vectors, seconds),
@@ -51,4 +51,12 @@ def main(photos: Path, gallery: Path, log: Path, seconds: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])))
+    sys.exit(
+        main(
+            Path(sys.argv[1]),
+            Path(sys.argv[2]),
+            Path(sys.argv[3]),
+            float(sys.argv[4]),
+            "milvus" if sys.argv[5] == "milvus" else "sqlite",
+        )
+    )

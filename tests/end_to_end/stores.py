@@ -8,10 +8,16 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from indexing.gallery_fakes import WIDTH, card
 
 from glyphseek.features.directory import DirectoryFeatureStore
 from glyphseek.ports import FeatureStore, VectorStore
 from glyphseek.types import FloatArray, ImageRecord, RowHit
+
+StoreKind = Literal["sqlite", "milvus"]
 
 
 def open_features(gallery: Path) -> DirectoryFeatureStore:
@@ -34,7 +40,21 @@ class SqliteVectors:
             self._database.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?)", rows)
 
     def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
-        raise NotImplementedError
+        rows: list[tuple[str, FloatArray]] = [
+            (image_id, np.frombuffer(blob, dtype="<f4").reshape(-1, WIDTH))
+            for image_id, blob in self._database.execute("SELECT id, vectors FROM images").fetchall()
+        ]
+        return [
+            sorted(
+                (
+                    RowHit(image_id=image_id, instance=instance, similarity=float(vector_D @ query_D))
+                    for image_id, vectors_ND in rows
+                    for instance, vector_D in enumerate(vectors_ND)
+                ),
+                key=lambda hit: (-hit.similarity, hit.image_id, hit.instance),
+            )[:limit]
+            for query_D in vectors_QD
+        ]
 
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         return {record.image_id: record for record in self.scan() if record.image_id in image_ids}
@@ -51,13 +71,15 @@ class SqliteVectors:
     def close(self) -> None:
         self._database.close()
 
-    def vectors(self) -> dict[str, bytes]:
-        """Return the bytes of every image's vectors."""
-        return dict(self._database.execute("SELECT id, vectors FROM images").fetchall())
 
+def open_vectors(gallery: Path, kind: StoreKind) -> VectorStore:
+    match kind:
+        case "sqlite":
+            return SqliteVectors(gallery / "rows.sqlite")
+        case "milvus":
+            from glyphseek.vectors.milvus import MilvusLiteStore
 
-def open_vectors(gallery: Path) -> SqliteVectors:
-    return SqliteVectors(gallery / "rows.sqlite")
+            return MilvusLiteStore.open(gallery / "vectors", card=card())
 
 
 class SlowVectors:

@@ -15,9 +15,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
-from end_to_end.stores import open_features, open_vectors
-from indexing.gallery_fakes import FINGERPRINT, FakeModel, write_photos
+from end_to_end.stores import StoreKind, open_features, open_vectors
+from indexing.gallery_fakes import FINGERPRINT, WIDTH, FakeModel, write_photos
 
 from glyphseek.images import read_image
 from glyphseek.indexing import collect_garbage, verify
@@ -35,6 +36,7 @@ class Place:
     """A folder of photos and the galleries beside it."""
 
     root: Path
+    kind: StoreKind
 
     @property
     def photos(self) -> Path:
@@ -56,7 +58,7 @@ class Place:
         log = self.log(name) if file_bytes is None else Path(os.devnull)
         paths = os.pathsep.join([str(TESTS), str(TESTS.parent / "shared")])
         return subprocess.Popen(
-            [sys.executable, WORKER, self.photos, self.gallery(name), log, str(seconds)],
+            [sys.executable, WORKER, self.photos, self.gallery(name), log, str(seconds), self.kind],
             env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -74,16 +76,20 @@ class Place:
         return [line for line in log.read_text().splitlines() if len(line) == 64] if log.exists() else []
 
     def committed(self, name: str) -> dict[str, ImageRecord]:
-        with closing(open_vectors(self.gallery(name))) as vectors:
+        with closing(open_vectors(self.gallery(name), self.kind)) as vectors:
             return {record.image_id: record for record in vectors.scan()}
 
-    def content(self, name: str) -> tuple[dict[str, ImageRecord], dict[str, bytes], dict[str, bytes]]:
-        """Return records, vectors and blobs."""
+    def content(
+        self, name: str
+    ) -> tuple[dict[str, ImageRecord], list[set[tuple[str, int | None, float]]], dict[str, bytes]]:
+        """Return records, what a search along each axis finds, and blobs."""
         features = open_features(self.gallery(name))
         keys = list(features.scan())
         blobs = {key: blob for key, blob in zip(keys, features.get(keys), strict=True) if blob is not None}
-        with closing(open_vectors(self.gallery(name))) as vectors:
-            return {record.image_id: record for record in vectors.scan()}, vectors.vectors(), blobs
+        with closing(open_vectors(self.gallery(name), self.kind)) as vectors:
+            answers = vectors.search(np.eye(WIDTH, dtype=np.float32), 1000)
+            found = [{(hit.image_id, hit.instance, round(hit.similarity, 4)) for hit in hits} for hits in answers]
+            return {record.image_id: record for record in vectors.scan()}, found, blobs
 
     def pixels_digests(self, records: dict[str, ImageRecord]) -> set[str]:
         names = [name for record in records.values() for name in record.names if (self.photos / name).exists()]
@@ -91,18 +97,22 @@ class Place:
         return {hashlib.sha256(image.tobytes()).hexdigest() for image in images}
 
     def assert_sound(self, name: str) -> None:
-        with closing(open_vectors(self.gallery(name))) as vectors:
+        with closing(open_vectors(self.gallery(name), self.kind)) as vectors:
             report = verify(vectors, open_features(self.gallery(name)), fingerprint=FINGERPRINT)
         assert report.is_sound, report.problems
 
     def collect_garbage(self, name: str) -> None:
-        with closing(open_vectors(self.gallery(name))) as vectors:
+        with closing(open_vectors(self.gallery(name), self.kind)) as vectors:
             collect_garbage(vectors, open_features(self.gallery(name)), fingerprint=FINGERPRINT)
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    made = Place(root=tmp_path)
+@pytest.fixture(params=["sqlite", "milvus"])
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+    return make_place(tmp_path, request.param)
+
+
+def make_place(root: Path, kind: StoreKind) -> Place:
+    made = Place(root=root, kind=kind)
     write_photos(made.photos, PHOTOS)
     return made
 
@@ -175,7 +185,8 @@ def test_ctrl_c_ends_the_run_with_everything_encoded_committed(place: Place) -> 
     assert place.content("stopped") == place.content("straight")
 
 
-def test_a_file_system_that_takes_no_more_ends_the_run_cleanly_and_the_next_goes_on(place: Place) -> None:
+def test_a_file_system_that_takes_no_more_ends_the_run_cleanly_and_the_next_goes_on(tmp_path: Path) -> None:
+    place = make_place(tmp_path, "sqlite")  # Milvus Lite is a process of its own, which would inherit the limit
     place.finish("full")
     before = place.content("full")
     write_photos(place.photos, 3, first=100)
