@@ -30,6 +30,12 @@ class Catalogue:
         self._by_key: dict[int, CommittedImage] = {}
         self._next_key = 1
         self._vector_count = 0
+        self._changes = 0
+
+    @property
+    def changes(self) -> int:
+        """Return a number that grows with each image added or removed: equal before and after means nothing changed."""
+        return self._changes
 
     @property
     def vector_count(self) -> int:
@@ -51,6 +57,7 @@ class Catalogue:
 
     def add(self, image: CommittedImage) -> CommittedImage | None:
         """Commit an image; of two writings of one image the larger key counts. Return the one that does not, if any."""
+        self._changes += 1
         before = self._by_id.get(image.record.image_id)
         self._next_key = max(self._next_key, image.key + 1)
         if before is not None and before.key > image.key:
@@ -64,6 +71,7 @@ class Catalogue:
 
     def remove(self, image_id: str) -> CommittedImage | None:
         """Remove an image and return its writing, or None when there was none."""
+        self._changes += 1
         image = self._by_id.pop(image_id, None)
         if image is not None:
             self._forget_key(image)

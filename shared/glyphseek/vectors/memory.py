@@ -73,16 +73,17 @@ class MemoryVectorStore:
         self._table = None
 
     def _tabulate(self) -> _Table:
-        if self._table is None:
+        table = self._table
+        if table is None:
             ordered = sorted(self._images)
             empty_0D = np.empty((0, self._card.vector_width), dtype=np.float32)
             arrays = [self._images[image_id][1] for image_id in ordered]
-            self._table = _Table(
+            table = self._table = _Table(
                 vectors_RD=np.concatenate([empty_0D, *arrays]),
                 image_ids=[image_id for image_id, rows in zip(ordered, arrays, strict=True) for _ in rows],
                 instances=[instance for rows in arrays for instance in range(len(rows))],
             )
-        return self._table
+        return table
 
     def _hit(self, table: _Table, row: int, similarity: float) -> RowHit:
         instance = table.instances[row] if has_instance_rows(self._card) else None

@@ -31,6 +31,7 @@ _DATABASE = "gallery.db"
 _SPARE_ROWS = 16
 _MOST_FETCHED = 16_384
 _FEW_ROWS = 4000
+_UNDISTURBED_ATTEMPTS = 3
 
 
 class MilvusLiteStore:
@@ -93,23 +94,19 @@ class MilvusLiteStore:
     def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
         """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
 
-        Exact. Rows of images that were never committed are left out, and others come in their place. Ties are resolved
-        among the 16,384 best rows. Raises InputError for queries of another width and a limit outside 1 to 10,000.
+        Exact, and of one moment: an image that is written or removed meanwhile is there whole or not at all. Rows of
+        images that were never committed are left out, and others come in their place. Ties are resolved among the
+        16,384 best rows. Raises InputError for queries of another width and a limit outside 1 to 10,000.
         """
         check_search(vectors_QD, limit, self._card)
         self._make_ready()
-        answers: dict[int, list[RowHit]] = {}
-        open_queries, wanted = list(range(len(vectors_QD))), min(limit + _SPARE_ROWS, _MOST_FETCHED)
-        while open_queries:
-            found_by_query = self._tables.search(vectors_QD[open_queries], wanted)
-            for query, found in zip(open_queries, found_by_query, strict=True):
-                is_all = len(found) < wanted or wanted == _MOST_FETCHED
-                hits = settle_hits(found, name_row=self._name_row, limit=limit, is_all=is_all)
-                if hits is not None:
-                    answers[query] = hits
-            open_queries = [query for query in open_queries if query not in answers]
-            wanted = min(4 * wanted, _MOST_FETCHED)
-        return [answers[query] for query in range(len(vectors_QD))]
+        for _ in range(_UNDISTURBED_ATTEMPTS):
+            before = self._catalogue.changes
+            answers = self._search_committed(vectors_QD, limit)
+            if self._catalogue.changes == before:
+                return answers
+        with self._writing:
+            return self._search_committed(vectors_QD, limit)
 
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """Return the records that exist; unknown ids are absent from the answer. Touches memory only."""
@@ -138,6 +135,20 @@ class MilvusLiteStore:
     def close(self) -> None:
         """Stop the database and let the next owner in; the store must not be used afterwards. Closing twice is fine."""
         self._on_close.close()
+
+    def _search_committed(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
+        answers: dict[int, list[RowHit]] = {}
+        open_queries, wanted = list(range(len(vectors_QD))), min(limit + _SPARE_ROWS, _MOST_FETCHED)
+        while open_queries:
+            found_by_query = self._tables.search(vectors_QD[open_queries], wanted)
+            for query, found in zip(open_queries, found_by_query, strict=True):
+                is_all = len(found) < wanted or wanted == _MOST_FETCHED
+                hits = settle_hits(found, name_row=self._name_row, limit=limit, is_all=is_all)
+                if hits is not None:
+                    answers[query] = hits
+            open_queries = [query for query in open_queries if query not in answers]
+            wanted = min(4 * wanted, _MOST_FETCHED)
+        return [answers[query] for query in range(len(vectors_QD))]
 
     def _name_row(self, pk: int, similarity: float) -> RowHit | None:
         key, instance = divmod(pk, MAX_INSTANCES)

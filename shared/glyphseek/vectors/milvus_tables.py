@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,9 +28,16 @@ _FORMAT = 1
 ROWS_PER_CALL = 1000
 """Most rows of one call: Milvus Lite 2.5 takes 0.35 s for an insert of 1,000 rows and 24 s for one of 4,000."""
 _ROWS_PER_READ = 8000
-_CALL_DEADLINE_S = 60.0
-_LOAD_DEADLINE_S = 600.0
-_FULL_SIGNS = ("disk is full", "disk full", "no space left")
+_CONNECT_DEADLINE_S = 60.0
+_CHANNEL_OPTIONS = {
+    # The database may listen only after the first attempt to reach it; by default the second follows a second later.
+    "grpc.initial_reconnect_backoff_ms": 50,
+    "grpc.min_reconnect_backoff_ms": 50,
+    # A deadline for every call. Given as `timeout=` it would also mean: try again until then, even on a full disk.
+    "grpc.service_config": json.dumps({"methodConfig": [{"name": [{}], "timeout": "600s"}]}),
+}
+_SCARCE_BYTES = 16 * 2**20
+"""A write that fails with less than this free is taken for a full disk; Milvus Lite does not say why it failed."""
 
 _T = TypeVar("_T")
 
@@ -79,7 +87,7 @@ class MilvusTables:
         """Read the vectors into memory, once; search, count and drop need it. Takes 2.4 s for 100,000 of width 768."""
         if not self._loaded:
             with _translated("load the vectors"):
-                self._client.load_collection(VECTORS, timeout=_LOAD_DEADLINE_S)
+                self._client.load_collection(VECTORS, retry_times=0)
             self._loaded = True
 
     def read_images(self) -> Iterator[ImageRow]:
@@ -92,7 +100,7 @@ class MilvusTables:
                     filter=f"key > {last}",
                     output_fields=["key", "vector_count", "record"],
                     limit=_ROWS_PER_READ,
-                    timeout=_CALL_DEADLINE_S,
+                    retry_times=0,
                 )
             rows = [ImageRow(key=row["key"], vector_count=row["vector_count"], record=row["record"]) for row in found]
             yield from rows
@@ -107,28 +115,28 @@ class MilvusTables:
                 {"key": row.key, "vector_count": row.vector_count, "record": row.record, "unused": [0.0, 0.0]}
                 for row in part
             ]
-            with _translated("write images"):
-                self._client.insert(IMAGES, data, timeout=_CALL_DEADLINE_S)
+            with _translated("write images", writing=self._path):
+                self._client.insert(IMAGES, data, retry_times=0)
 
     def drop_images(self, keys: Sequence[int]) -> None:
         """Remove image rows; unknown keys are ignored."""
         for part in _parts(keys):
-            with _translated("remove images"):
-                self._client.delete(IMAGES, ids=list(part), timeout=_CALL_DEADLINE_S)
+            with _translated("remove images", writing=self._path):
+                self._client.delete(IMAGES, ids=list(part), retry_times=0)
 
     def add_vectors(self, pks: Sequence[int], vectors_RD: FloatArray) -> None:
         """Write one row for each primary key and vector."""
         for start in range(0, len(pks), ROWS_PER_CALL):
             part = slice(start, start + ROWS_PER_CALL)
             data = [{"pk": pk, "vector": vector_D} for pk, vector_D in zip(pks[part], vectors_RD[part], strict=True)]
-            with _translated("write vectors"):
-                self._client.insert(VECTORS, data, timeout=_CALL_DEADLINE_S)
+            with _translated("write vectors", writing=self._path):
+                self._client.insert(VECTORS, data, retry_times=0)
 
     def drop_vectors(self, pks: Sequence[int]) -> None:
         """Remove vector rows; unknown keys are ignored."""
         for part in _parts(pks):
-            with _translated("remove vectors"):
-                self._client.delete(VECTORS, ids=list(part), timeout=_CALL_DEADLINE_S)
+            with _translated("remove vectors", writing=self._path):
+                self._client.delete(VECTORS, ids=list(part), retry_times=0)
 
     def count_vectors(self, first_pk: int = 0, end_pk: int = MAX_PK) -> int:
         """Return how many vector rows have a primary key in [first_pk, end_pk)."""
@@ -137,7 +145,7 @@ class MilvusTables:
                 VECTORS,
                 filter=f"pk >= {first_pk} and pk < {end_pk}",
                 output_fields=["count(*)"],
-                timeout=_CALL_DEADLINE_S,
+                retry_times=0,
             )
         return int(found[0]["count(*)"])
 
@@ -149,7 +157,7 @@ class MilvusTables:
                 filter=f"pk >= {first_pk} and pk < {end_pk}",
                 output_fields=["pk"],
                 limit=_ROWS_PER_READ,
-                timeout=_CALL_DEADLINE_S,
+                retry_times=0,
             )
         return [int(row["pk"]) for row in found]
 
@@ -162,26 +170,35 @@ class MilvusTables:
                 limit=limit,
                 anns_field="vector",
                 search_params={"metric_type": "IP", "params": {}},
-                timeout=_CALL_DEADLINE_S,
+                retry_times=0,
             )
         return [list(zip(hits.ids, hits.distances, strict=True)) for hits in cast("list[_Hits]", found)]
 
     def _ensure_collections(self, card: ModelCard) -> None:
+        """Create what is not there, also when an earlier process died in the middle of creating it."""
         with _translated("read the collections"):
-            names = set(cast("list[str]", self._client.list_collections()))
+            names = set(cast("list[str]", self._client.list_collections(retry_times=0)))
         if VECTORS in names:
             self._check_model(card)
         else:
             self._create_vectors(card)
-        if IMAGES in names:
-            with _translated("load the images"):
-                self._client.load_collection(IMAGES, timeout=_LOAD_DEADLINE_S)
-        else:
+        if IMAGES not in names:
             self._create_images()
+        self._ensure_index(VECTORS, "vector")
+        self._ensure_index(IMAGES, "unused")
+        with _translated("load the images"):
+            self._client.load_collection(IMAGES, retry_times=0)
+
+    def _ensure_index(self, collection: str, field: str) -> None:
+        with _translated("index a collection", writing=self._path):
+            if not self._client.list_indexes(collection, retry_times=0):
+                indexes = self._client.prepare_index_params()
+                indexes.add_index(field, index_type="FLAT", metric_type="IP")
+                self._client.create_index(collection, indexes, sync=False, retry_times=0)
 
     def _check_model(self, card: ModelCard) -> None:
         with _translated("read the model's name"):
-            described = cast("dict[str, object]", self._client.describe_collection(VECTORS, timeout=_CALL_DEADLINE_S))
+            described = cast("dict[str, object]", self._client.describe_collection(VECTORS, retry_times=0))
         text = str(described["description"])
         try:
             found = cast(_Description, json.loads(text))
@@ -203,10 +220,8 @@ class MilvusTables:
         schema = self._client.create_schema(auto_id=False, description=json.dumps(description))
         schema.add_field("pk", DataType.INT64, is_primary=True)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=card.vector_width)
-        indexes = self._client.prepare_index_params()
-        indexes.add_index("vector", index_type="FLAT", metric_type="IP")
-        with _translated("create the vectors"):
-            self._client.create_collection(VECTORS, schema=schema, index_params=indexes)
+        with _translated("create the vectors", writing=self._path):
+            self._client.create_collection(VECTORS, schema=schema, retry_times=0)
 
     def _create_images(self) -> None:
         from pymilvus import DataType
@@ -216,10 +231,8 @@ class MilvusTables:
         schema.add_field("vector_count", DataType.INT64)
         schema.add_field("record", DataType.VARCHAR, max_length=65_535)
         schema.add_field("unused", DataType.FLOAT_VECTOR, dim=2)
-        indexes = self._client.prepare_index_params()
-        indexes.add_index("unused", index_type="FLAT", metric_type="IP")
-        with _translated("create the images"):
-            self._client.create_collection(IMAGES, schema=schema, index_params=indexes)
+        with _translated("create the images", writing=self._path):
+            self._client.create_collection(IMAGES, schema=schema, retry_times=0)
 
 
 def _connect(path: Path) -> MilvusClient:
@@ -229,24 +242,24 @@ def _connect(path: Path) -> MilvusClient:
         from pymilvus import MilvusClient, MilvusException
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs each error that is translated here, with a trace
     try:
-        return MilvusClient(str(path), timeout=_CALL_DEADLINE_S)
+        return MilvusClient(str(path), timeout=_CONNECT_DEADLINE_S, grpc_options=_CHANNEL_OPTIONS)
     except MilvusException as error:
         raise GalleryDamaged(f"{path} cannot be opened: {error.message}") from error
 
 
 @contextmanager
-def _translated(action: str) -> Generator[None]:
+def _translated(action: str, *, writing: Path | None = None) -> Generator[None]:
     from pymilvus import MilvusException
 
     try:
         yield
     except MilvusException as error:
-        raise _name_error(action, str(error.message)) from error
+        raise _name_error(action, str(error.message), writing) from error
 
 
-def _name_error(action: str, message: str) -> StoreError:
-    if any(sign in message.lower() for sign in _FULL_SIGNS):
-        return StoreFull(f"no space left to {action}: {message}")
+def _name_error(action: str, message: str, writing: Path | None) -> StoreError:
+    if writing is not None and (free := shutil.disk_usage(writing.parent).free) < _SCARCE_BYTES:
+        return StoreFull(f"no space left to {action}: {free} bytes are free at {writing.parent} ({message})")
     return StoreUnavailable(f"could not {action}: {message}")
 
 
