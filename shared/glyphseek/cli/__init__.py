@@ -4,10 +4,37 @@ from __future__ import annotations
 
 import typer
 
+from glyphseek.cli.console import fail
+from glyphseek.cli.evaluate import evaluate
+from glyphseek.cli.index import index
 from glyphseek.cli.package import package
+from glyphseek.cli.render import render
+from glyphseek.cli.search import search
 from glyphseek.cli.train import train
+from glyphseek.cli.upkeep import delete, export, gc, info, verify
+from glyphseek.errors import GlyphseekError
 
-app = typer.Typer(help="Search a gallery of photos by the words written in them, without OCR.", no_args_is_help=True)
+app = typer.Typer(
+    help="Search a gallery of photos by the words written in them, without OCR.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.command()(index)
+app.command()(search)
+app.command()(info)
+app.command()(verify)
+app.command()(gc)
+app.command()(delete)
+app.command()(export)
+app.command("eval")(evaluate)
+app.command()(render)
 app.command()(train)
 app.command()(package)
-app.callback()(lambda: None)
+
+
+def main() -> None:
+    """Run the command; an error raised on purpose is printed as one line and ends with its exit code."""
+    try:
+        app()
+    except GlyphseekError as error:
+        fail(error)

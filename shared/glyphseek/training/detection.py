@@ -43,6 +43,8 @@ class SceneStageSettings:
     pool: int = 3000
     workers: int = 1
     start_with: int = 200
+    reuse: float = 4.0
+    """How often a rendered sample is drawn on average."""
     seed: int = 0
 
 
@@ -63,6 +65,7 @@ class SceneStage:
             workers=settings.workers,
             seed=settings.seed,
             start_with=settings.start_with,
+            reuse=settings.reuse,
         )
         self._real = [
             read_scene(photo, preset.detector_longer_side)

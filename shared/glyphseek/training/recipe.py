@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 import torch
 
-
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import TdslSettings, find_preset
 from glyphseek.training.annotated import spell

@@ -1,7 +1,7 @@
 """A pool of rendered samples, filled by other processes while the trainer draws from it.
 
-The renderer and the trainer share a machine. The pool lets the trainer never wait: it reuses samples as often as the
-renderer is slower, and forgets the oldest when it is full.
+The renderer and the trainer share a machine. The pool lets the trainer never wait: it reuses samples, a set number of
+times on average or as often as the renderer is slower, and forgets the oldest when it is full.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class ReplayPool(Generic[Sample]):
         workers: int,
         seed: int,
         start_with: int,
+        reuse: float,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._queue: multiprocessing.Queue[list[Sample]] = context.Queue(QUEUED_BATCHES)
@@ -47,17 +48,21 @@ class ReplayPool(Generic[Sample]):
         self._capacity = capacity
         self._samples: list[Sample] = []
         self._next = 0
+        self._reuse, self._wanted = reuse, 0.0
         self.received = 0
         while self.received < start_with:
             self._insert(self._queue.get(timeout=START_TIMEOUT_S))
 
     def draw(self, count: int, rng: np.random.Generator) -> list[Sample]:
-        """Return `count` samples after taking in whatever was made meanwhile."""
-        while True:
+        """Return `count` samples after taking in `count / reuse` new ones, as far as they are made already."""
+        self._wanted += count / self._reuse
+        while self._wanted > 0:
             try:
-                self._insert(self._queue.get_nowait())
+                batch = self._queue.get_nowait()
             except queue.Empty:
                 break
+            self._wanted -= len(batch)
+            self._insert(batch)
         return [self._samples[i] for i in rng.integers(len(self._samples), size=count)]
 
     def close(self) -> None:

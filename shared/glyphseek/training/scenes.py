@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glyphseek.training.rendering import open_scene_renderer
 from glyphseek.training.annotated import AnnotatedPhoto, AnnotatedWord, annotate
+from glyphseek.training.rendering import open_scene_renderer
 
 SMALLEST_TEXT_PX = 6.0
 """Words lower than this in the detector's input are ignored rather than learned."""

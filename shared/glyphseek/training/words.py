@@ -29,6 +29,7 @@ from glyphseek.training.replay import ReplayPool
 Crop = tuple[NDArray[np.uint8], str]
 """(rows, columns, 3) RGB pixels of a word's box, and the word as the model spells it."""
 RENDERED_BATCH = 64
+ALIGNMENT_WEIGHT = 5.0
 CONTEXT = 0.3
 """Real crops are kept with this share of their height around them, so that the box can be jittered."""
 
@@ -45,8 +46,10 @@ class WordStageSettings:
     pool: int = 150_000
     workers: int = 1
     start_with: int = 4096
-    aligned_steps: int = 3000
-    """Steps over which the alignment term fades from 1 to 0."""
+    reuse: float = 2.0
+    """How often a rendered sample is drawn on average."""
+    aligned_steps: int = 2000
+    """Steps over which the alignment term gives way to CTC."""
     seed: int = 0
 
 
@@ -62,7 +65,12 @@ class WordStage:
         self._margin = preset.roi_margin
         make = partial(make_crops, *self._size, settings.backgrounds)
         self._pool = ReplayPool(
-            make, capacity=settings.pool, workers=settings.workers, seed=settings.seed, start_with=settings.start_with
+            make,
+            capacity=settings.pool,
+            workers=settings.workers,
+            seed=settings.seed,
+            start_with=settings.start_with,
+            reuse=settings.reuse,
         )
         self._real = [
             patch
@@ -79,12 +87,14 @@ class WordStage:
         asked = [*words, *(augment_word(word, rng) for word in words)]
         typed = unit_vectors(network.text_sequence(asked))
         logits = network.ctc(columns)
+        aligned = max(0.0, 1 - step / self._settings.aligned_steps)
         terms = {
             "similarity": similarity_loss(typed, asked, unit_vectors(embedding), words),
-            "ctc": ctc_loss(logits, words),
+            "ctc": (1 - aligned) * ctc_loss(logits, words),
         }
-        fade = 1 - step / self._settings.aligned_steps
-        return terms | {"alignment": fade * alignment_loss(logits, words)} if fade > 0 else terms
+        if aligned:
+            terms["alignment"] = ALIGNMENT_WEIGHT * aligned * alignment_loss(logits, words)
+        return terms
 
     def close(self) -> None:
         """Stop the renderer's processes."""

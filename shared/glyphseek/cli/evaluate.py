@@ -1,0 +1,112 @@
+"""`glyphseek eval`: how well a method finds words in a gallery with ground truth."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glyphseek.cli.console import JsonFlag, err, out, print_json, show_progress
+from glyphseek.cli.measuring import Scorer, keep_held_out, measure_model, measure_ocr
+from glyphseek.evaluation import (
+    Benchmark,
+    Report,
+    comparison_table,
+    plot_breakdowns,
+    report_to_dict,
+    save_reports,
+    summary_table,
+)
+from glyphseek.evaluation import evaluate as evaluate_queries
+from glyphseek.models.loading import DEFAULT_MODEL
+
+OCR_LONGER_SIDE = 1024
+
+
+class Method(StrEnum):
+    """What is measured: a model of this project, or the OCR route."""
+
+    MODEL = "model"
+    OCR = "ocr"
+
+
+class Split(StrEnum):
+    """The part of a set that publishes two."""
+
+    TRAIN = "train"
+    TEST = "test"
+
+
+def evaluate(
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a set: Total-Text, ICDAR 2015, SVT, IIIT-STR, COCO-Text, CTW1500, MQTR, or a rendered gallery."
+        ),
+    ],
+    method: Annotated[list[Method] | None, typer.Option(help="Methods to measure side by side; repeat it.")] = None,
+    model: Annotated[str, typer.Option(help="Model id or folder.")] = DEFAULT_MODEL,
+    split: Annotated[Split, typer.Option(help="Part of a set that publishes two.")] = Split.TEST,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Only the photos that training leaves out (every fifth).")
+    ] = False,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder to keep features and OCR readings in; a second run is quick.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="JSON file for the whole report.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG for mAP by word length and by text height.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Markdown file for the table beside the papers' figures.")] = None,
+    device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
+    as_json: JsonFlag = False,
+) -> None:
+    """Print mAP over the whole gallery (as scikit-learn's average_precision_score) and recall, with the papers' figures beside."""
+    from glyphseek.datasets.benchmarks import load_benchmarks
+
+    reports: list[Report] = []
+    for loaded in load_benchmarks(dataset, split=split.value):
+        benchmark = keep_held_out(loaded) if held_out else loaded
+        for one in method or [Method.MODEL]:
+            with show_progress(f"{one.value} {benchmark.name}", quiet=as_json) as show:
+                match one:
+                    case Method.MODEL:
+                        scorers = measure_model(benchmark, model, cache, device, show)
+                    case Method.OCR:
+                        scorers = measure_ocr(benchmark, cache, OCR_LONGER_SIDE, show)
+            reports += judge(benchmark, scorers)
+    if report is not None:
+        save_reports(report, reports)
+    if plot is not None:
+        plot_breakdowns(plot, reports)
+    if table is not None:
+        table.write_text(comparison_table(reports), encoding="utf-8")
+    if as_json:
+        print_json({"reports": [report_to_dict(one) for one in reports]})
+    else:
+        print_tables(reports)
+
+
+def judge(benchmark: Benchmark, scorers: list[Scorer]) -> list[Report]:
+    """Return one report for each scorer and query list."""
+    return [
+        evaluate_queries(
+            benchmark,
+            queries,
+            scorer.score,
+            method=scorer.method,
+            longer_side=scorer.longer_side,
+            figures=scorer.figures,
+        )
+        for scorer in scorers
+        for queries in benchmark.query_lists
+    ]
+
+
+def print_tables(reports: list[Report]) -> None:
+    """Print our figures, then the papers' beside them, then speeds."""
+    out.print(summary_table(reports), markup=False)
+    out.print(comparison_table(reports), markup=False)
+    for one in reports:
+        for name, value in one.figures.items():
+            err.print(f"{one.method}, {one.benchmark}, {one.query_list}: {name} {value:.4g}", markup=False)

@@ -1,0 +1,105 @@
+"""A gallery on disk, put together: the only place of the command line that builds stores.
+
+GALLERY/
+  gallery.json   which model wrote it, of which folder; written once
+  vectors/       Milvus Lite
+  features/      one blob an image
+  files.json     hints of the last run, safe to lose
+  report.json    what the last indexing did and left out
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glyphseek.errors import GalleryDamaged, GalleryNotFound, ModelMismatch
+from glyphseek.features.directory import DirectoryFeatureStore
+from glyphseek.types import Calibration, FeatureKind, ModelCard
+from glyphseek.vectors.milvus import MilvusLiteStore
+
+GALLERY_FILE = "gallery.json"
+REPORT_FILE = "report.json"
+LAYOUT = 1
+
+GalleryOption = Annotated[Path, typer.Option("--gallery", "-g", help="Folder of the gallery.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GalleryDescription:
+    """What gallery.json holds. `model` is the id or path that opens the model; `folder` is where the photos are."""
+
+    layout: int
+    model: str
+    folder: str
+    card: ModelCard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gallery:
+    """An open gallery."""
+
+    path: Path
+    description: GalleryDescription
+    vectors: MilvusLiteStore
+    features: DirectoryFeatureStore
+
+    @property
+    def card(self) -> ModelCard:
+        """Return the card of the model that wrote it."""
+        return self.description.card
+
+
+def describe(path: Path) -> GalleryDescription:
+    """Return what the gallery's own file says. Raises GalleryNotFound or GalleryDamaged."""
+    file = path / GALLERY_FILE
+    if not file.is_file():
+        raise GalleryNotFound(f"there is no gallery at {path}; make one with: glyphseek index FOLDER --gallery {path}")
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        card = {**values["card"], "features": frozenset(FeatureKind(kind) for kind in values["card"]["features"])}
+        card["calibration"] = Calibration(**card["calibration"])
+        description = GalleryDescription(**{**values, "card": ModelCard(**card)})
+    except (ValueError, TypeError, KeyError) as error:
+        raise GalleryDamaged(f"{file} cannot be read: {error}") from error
+    if description.layout != LAYOUT:
+        raise GalleryDamaged(f"{file} has layout {description.layout}; this version reads {LAYOUT}")
+    return description
+
+
+def create_if_absent(path: Path, *, model: str, folder: Path, card: ModelCard) -> None:
+    """Write gallery.json for a new gallery; for one that exists, refuse another model with both names."""
+    if (path / GALLERY_FILE).exists():
+        known = describe(path).card
+        if known.fingerprint != card.fingerprint:
+            raise ModelMismatch(
+                f"the gallery {path} was written by {known.name} ({known.fingerprint}); this is {card.name} "
+                f"({card.fingerprint}). Index into another folder to build a new generation beside it"
+            )
+        return
+    description = GalleryDescription(layout=LAYOUT, model=model, folder=str(folder.resolve()), card=card)
+    plain = asdict(description)
+    plain["card"]["features"] = sorted(card.features)
+    path.mkdir(parents=True, exist_ok=True)
+    draft = path / (GALLERY_FILE + ".part")
+    draft.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", errors="surrogateescape")
+    os.replace(draft, path / GALLERY_FILE)
+
+
+@contextmanager
+def open_gallery(path: Path) -> Iterator[Gallery]:
+    """Yield the gallery with both stores open, and close it. Raises GalleryNotFound, GalleryBusy or GalleryDamaged."""
+    description = describe(path)
+    vectors = MilvusLiteStore.open(path / "vectors", card=description.card)
+    try:
+        features = DirectoryFeatureStore(path / "features")
+        yield Gallery(path=path, description=description, vectors=vectors, features=features)
+    finally:
+        vectors.close()

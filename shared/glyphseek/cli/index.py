@@ -1,0 +1,74 @@
+"""`glyphseek index`: bring a gallery in line with a folder of photos."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glyphseek.cli.console import EXIT_SKIPPED, EXIT_STOPPED, JsonFlag, err, out, print_json, show_progress
+from glyphseek.cli.gallery import GALLERY_FILE, REPORT_FILE, GalleryOption, create_if_absent, describe, open_gallery
+from glyphseek.indexing import Indexer, IndexProgress, IndexReport, IndexSettings, Outcome
+from glyphseek.models.loading import DEFAULT_MODEL, open_model
+from glyphseek.tokens import CodecName
+
+SHOWN_SKIPS = 5
+
+
+def index(
+    folder: Annotated[Path, typer.Argument(help="Folder of photos, read with all its subfolders.")],
+    gallery: GalleryOption,
+    model: Annotated[str | None, typer.Option(help="Model id or folder; a gallery that exists knows its own.")] = None,
+    codec: Annotated[CodecName, typer.Option(help="How vectors are kept in blobs.")] = CodecName.FP16,
+    keep_missing: Annotated[
+        bool, typer.Option("--keep-missing", help="Keep photos that are gone from the folder.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
+    as_json: JsonFlag = False,
+) -> None:
+    """Index every photo of FOLDER that the gallery lacks; follow renames, changes and deletions.
+
+    Stop it at any time and run it again: nothing is encoded twice. Exit code 3: done, but some photos were left out
+    (the report says why); 4: ended early, run again.
+    """
+    wanted = model or (describe(gallery).model if (gallery / GALLERY_FILE).exists() else DEFAULT_MODEL)
+    encoder = open_model(wanted, device=device)
+    create_if_absent(gallery, model=wanted, folder=folder, card=encoder.card)
+    settings = IndexSettings(codec=codec, keep_missing=keep_missing)
+    with open_gallery(gallery) as opened, show_progress("index", quiet=as_json) as show:
+
+        def on_progress(progress: IndexProgress) -> None:
+            show(progress.done, progress.total, progress.stage.value)
+
+        indexer = Indexer(encoder, opened.vectors, opened.features, settings, gallery=gallery)
+        report = indexer.run(folder, on_progress=on_progress)
+    (gallery / REPORT_FILE).write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        print_json(report.as_json())
+    else:
+        print_report(report, gallery)
+    if report.outcome is not Outcome.COMPLETE:
+        raise typer.Exit(EXIT_STOPPED)
+    if report.skipped:
+        raise typer.Exit(EXIT_SKIPPED)
+
+
+def print_report(report: IndexReport, gallery: Path) -> None:
+    """Print what the run did, and the first photos it left out."""
+    out.print(
+        f"{report.found} photos found, {report.added} added, {report.unchanged} unchanged, {report.renamed} renamed, "
+        f"{report.removed} removed, {len(report.skipped)} left out; {report.seconds:.1f} s"
+    )
+    if report.encoded:
+        out.print(
+            f"{report.encoded} encoded at {report.images_per_second:.2f} images/s; the model was busy "
+            f"{100 * report.encoder_busy_fraction:.0f} % of the time"
+        )
+    for skip in report.skipped[:SHOWN_SKIPS]:
+        err.print(f"left out: {skip.name}: {skip.kind}: {skip.message}", markup=False)
+    if len(report.skipped) > SHOWN_SKIPS:
+        err.print(f"... and {len(report.skipped) - SHOWN_SKIPS} more, in {gallery / REPORT_FILE}", markup=False)
+    if report.message:
+        err.print(f"ended early: {report.message}", markup=False)

@@ -1,0 +1,99 @@
+"""`glyphseek info`, `verify`, `gc`, `delete` and `export`: looking after a gallery; none of them loads the model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from glyphseek.cli.console import EXIT_ERROR, EXIT_INPUT, JsonFlag, err, out, print_json
+from glyphseek.cli.gallery import GalleryOption, open_gallery
+from glyphseek.indexing import collect_garbage, delete_images, export_records
+from glyphseek.indexing import verify as verify_gallery
+
+
+def info(gallery: GalleryOption, as_json: JsonFlag = False) -> None:
+    """Say what a gallery holds, and which model wrote it."""
+    with open_gallery(gallery) as opened:
+        records = list(opened.vectors.scan())
+        facts: dict[str, object] = {
+            "gallery": str(gallery),
+            "photos folder": opened.description.folder,
+            "model": opened.card.name,
+            "fingerprint": opened.card.fingerprint,
+            "images": len(records),
+            "files": sum(len(record.names) for record in records),
+            "words found": sum(record.instance_count for record in records),
+            "images without words": sum(record.instance_count == 0 for record in records),
+            "bytes on disk": sum(file.stat().st_size for file in gallery.rglob("*") if file.is_file()),
+        }
+    if as_json:
+        print_json(facts)
+    else:
+        for name, value in facts.items():
+            out.print(f"{name:<21} {value}", markup=False)
+
+
+def verify(gallery: GalleryOption, as_json: JsonFlag = False) -> None:
+    """Read every row and every blob and list what is damaged or missing. Exit code 1 when something is."""
+    with open_gallery(gallery) as opened:
+        report = verify_gallery(opened.vectors, opened.features, fingerprint=opened.card.fingerprint)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        out.print(
+            f"{report.images} images, {len(report.problems)} with a problem, {len(report.garbage)} blobs to collect"
+        )
+        for problem in report.problems:
+            err.print(f"{problem.image_id} {' '.join(problem.names)}: {problem.kind}: {problem.message}", markup=False)
+    if not report.is_sound:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def gc(gallery: GalleryOption, as_json: JsonFlag = False) -> None:
+    """Remove blobs that no row names, left behind by interrupted runs."""
+    with open_gallery(gallery) as opened:
+        partial = opened.features.remove_leftovers()
+        removed = collect_garbage(opened.vectors, opened.features, fingerprint=opened.card.fingerprint)
+    if as_json:
+        print_json({"removed": removed, "partial_files": partial})
+    else:
+        out.print(f"{len(removed)} blobs and {partial} partial files removed")
+
+
+def delete(
+    image: Annotated[list[str], typer.Argument(help="Image ids or names, as `export` prints them.")],
+    gallery: GalleryOption,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take images out of the gallery. Files are not touched; a photo still in the folder returns when indexed again."""
+    with open_gallery(gallery) as opened:
+        report = delete_images(opened.vectors, opened.features, image, fingerprint=opened.card.fingerprint)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        out.print(f"{len(report.removed)} images removed")
+        for unknown in report.unknown:
+            err.print(f"not in the gallery: {unknown}", markup=False)
+    if report.unknown:
+        raise typer.Exit(EXIT_INPUT)
+
+
+def export(
+    gallery: GalleryOption,
+    to: Annotated[Path | None, typer.Option(help="File to write; standard output when absent.")] = None,
+    boxes: Annotated[bool, typer.Option("--boxes", help="Add the box and confidence of every word found.")] = False,
+) -> None:
+    """Write one JSON line for each image: id, content hash, names, size, and the boxes of its words on request."""
+    with open_gallery(gallery) as opened:
+        lines = export_records(opened.vectors, opened.features, fingerprint=opened.card.fingerprint, with_boxes=boxes)
+        if to is None:
+            for line in lines:
+                sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        else:
+            with to.open("w", encoding="utf-8") as file:
+                file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from glyphseek.errors import QueryError
+from glyphseek.models.tdsl.encoder import LONGEST_PREFIX_GROWTH, TdslEncoder, prefix_vectors
+from glyphseek.models.tdsl.network import Tdsl
+from glyphseek.models.tdsl.settings import ALPHABET, SMALL, TINY_PYRAMID, TdslSettings
+from glyphseek.queries import Term, TermKind
+from glyphseek.types import Calibration, FeatureKind, Instances, ModelCard, RgbImage
+
+
+def make_encoder(settings: TdslSettings = TINY_PYRAMID) -> TdslEncoder:
+    torch.manual_seed(0)
+    network = Tdsl(settings)
+    with torch.no_grad():
+        network.detector.heads.bias[0] = -1.0  # an untrained detector finds something
+    card = ModelCard(
+        name="test",
+        method="tdsl",
+        fingerprint="0" * 32,
+        vector_width=settings.vector_width,
+        features=frozenset({FeatureKind.INSTANCES}),
+        alphabet=ALPHABET,
+        max_query_characters=settings.max_query_characters,
+        understands_meaning=False,
+        calibration=Calibration(slope=10, offset=-5, threshold=0.5),
+    )
+    return TdslEncoder(network, card)
+
+
+def random_image(height: int, width: int, seed: int = 0) -> RgbImage:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def instances_of(encoder: TdslEncoder, image: RgbImage) -> Instances:
+    found = encoder.encode_images([image])[0].instances
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("settings", [TINY_PYRAMID, SMALL], ids=lambda s: s.name)
+def test_instances_have_unit_vectors_and_boxes_inside_the_image(settings: TdslSettings) -> None:
+    found = instances_of(make_encoder(settings), random_image(150, 210))
+
+    assert 0 < len(found) <= settings.max_instances
+    assert np.linalg.norm(found.vectors_ND, axis=1) == pytest.approx(1, abs=1e-5)
+    assert found.boxes_N4.min() >= 0
+    assert found.boxes_N4.max() <= 1
+    assert (found.boxes_N4[:, 2:] > found.boxes_N4[:, :2]).all()
+    assert list(found.scores_N) == sorted(found.scores_N, reverse=True)
+
+
+def test_an_image_has_the_same_features_alone_and_in_a_batch() -> None:
+    encoder = make_encoder()
+    images = [random_image(64, 96, 1), random_image(128, 80, 2)]
+
+    together = encoder.encode_images(images)
+
+    for image, features in zip(images, together, strict=True):
+        assert features.instances is not None
+        assert np.array_equal(features.instances.vectors_ND, instances_of(encoder, image).vectors_ND)
+
+
+def test_an_image_without_detections_has_no_instances() -> None:
+    encoder = make_encoder()
+    with torch.no_grad():
+        encoder._network.detector.heads.bias[0] = -30.0  # pyright: ignore[reportPrivateUsage]
+
+    found = instances_of(encoder, random_image(64, 64))
+
+    assert found.vectors_ND.shape == (0, TINY_PYRAMID.vector_width)
+    assert found.boxes_N4.shape == (0, 4)
+
+
+def test_preparing_shrinks_to_the_longer_side_and_never_grows() -> None:
+    encoder = make_encoder()
+
+    assert encoder.prepare(random_image(512, 1024)).shape == (128, 256, 3)
+    assert encoder.prepare(random_image(20, 30)).shape == (20, 30, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 300), (300, 5), (33, 31)])
+def test_images_of_any_shape_are_encoded(shape: tuple[int, int]) -> None:
+    encoder = make_encoder()
+
+    found = instances_of(encoder, encoder.prepare(random_image(*shape)))
+
+    assert np.isfinite(found.vectors_ND).all()
+
+
+def test_a_word_has_one_unit_vector_whatever_is_asked_beside_it() -> None:
+    encoder = make_encoder()
+
+    alone = encoder.encode_terms([Term(text="open")])[0].vectors_VD
+    beside = encoder.encode_terms([Term(text="a"), Term(text="open")])[1].vectors_VD
+
+    assert alone.shape == (1, TINY_PYRAMID.vector_width)
+    assert np.linalg.norm(alone) == pytest.approx(1, abs=1e-5)
+    assert beside == pytest.approx(alone, abs=1e-6)
+
+
+def test_a_prefix_has_a_variant_for_every_length_it_may_grow_to() -> None:
+    found = make_encoder().encode_terms([Term(text="re16", kind=TermKind.PREFIX)])[0].vectors_VD
+
+    assert found.shape == (LONGEST_PREFIX_GROWTH + 1, TINY_PYRAMID.vector_width)
+
+
+def test_a_prefix_compares_only_the_steps_that_it_covers() -> None:
+    sequence = torch.randn(1, 15, 8)
+
+    found = prefix_vectors(sequence, 2, [6])[0].view(15, 8)
+
+    assert bool((found[5:] == 0).all())
+    assert bool((found[:5] != 0).all())
+    whole = torch.tanh(sequence[0]).flatten()
+    cosine_of_the_part = 1.0
+    share = float(torch.tanh(sequence[0, :5]).norm() / whole.norm())
+    assert float(found.flatten() @ whole / whole.norm()) == pytest.approx(
+        cosine_of_the_part * share / (5 / 15) ** 0.5, rel=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("term", "told"),
+    [
+        (Term(text="a shop that sells bread", kind=TermKind.SEMANTIC), "no understanding of meaning"),
+        (Term(text="x" * 41), "41 characters; this model reads 1 to 40"),
+        (Term(text=""), "0 characters"),
+        (Term(text="кофе"), "cannot read"),
+    ],
+)
+def test_terms_that_cannot_be_read_are_refused_with_the_reason(term: Term, told: str) -> None:
+    with pytest.raises(QueryError, match=told):
+        make_encoder().encode_terms([term])
