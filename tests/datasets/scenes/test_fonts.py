@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +65,11 @@ def test_a_drawn_face_has_all_characters_of_the_text(fonts: FontBook, tmp_path: 
 def test_every_family_is_drawn_at_some_time(fonts: FontBook) -> None:
     rng = np.random.default_rng(1)
     assert {fonts.draw(rng, "A").family for _ in range(3000)} == {family[0].family for family in fonts.families}
+
+
+def test_every_package_of_the_debian_list_states_its_licence_once() -> None:
+    listed = resources.files("glyphseek.datasets.scenes").joinpath("fonts-debian.txt").read_text(encoding="utf-8")
+    rows = [line.split(maxsplit=1) for line in listed.splitlines() if not line.startswith("#")]
+    assert len(rows) > 60
+    assert all(len(row) == 2 and row[0].startswith("fonts-") for row in rows)
+    assert len({row[0] for row in rows}) == len(rows)

@@ -81,6 +81,7 @@ class FontBook:
 
         With `folders` only those are searched. Raises SettingError when fewer than `minimum` faces are found.
         """
+        logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of harmless padding in other people's fonts
         found = {path.name: path for folder in _all_folders(folders) for path in _font_files(folder)}
         faces = [face for name in sorted(found) if (face := _inspect(found[name])) is not None]
         if len(faces) < minimum:
