@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.table import Table
 
@@ -25,7 +26,7 @@ def search(
     query: Annotated[list[str], typer.Argument(help=QUERY_HELP)],
     gallery: GalleryOption,
     top: Annotated[int, typer.Option(min=1, help="Most hits of each query.")] = 10,
-    picture: Annotated[Path | None, typer.Option(help="PNG to draw the hits of the last query into.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="PNG to draw the hits into, one query below the other.")] = None,
     device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
     as_json: JsonFlag = False,
 ) -> None:
@@ -40,7 +41,7 @@ def search(
             for result in results:
                 print_result(result)
         if picture is not None:
-            save_picture(draw_result(results[-1], opened), picture)
+            save_picture(np.concatenate([draw_result(result, opened) for result in results]), picture)
             if not as_json:
                 out.print(f"picture: {picture}", markup=False)
 
