@@ -1,12 +1,14 @@
 """A process that indexes a folder with a slow little model, made to be killed: see test_index_killed.py.
 
-Usage: index_worker.py PHOTOS GALLERY LOG SECONDS_PER_OPERATION KIND_OF_STORE
-Every photo that goes into the model is one line of LOG, written before the features are returned.
+Usage: index_worker.py PHOTOS GALLERY LOG SECONDS_PER_OPERATION KIND_OF_STORE MAX_FILE_BYTES
+Every photo that goes into the model is one line of LOG, written before the features are returned. A
+file that would grow over MAX_FILE_BYTES, unless that is 0, fails to be written.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -51,12 +53,7 @@ def main(photos: Path, gallery: Path, log: Path, seconds: float, kind: StoreKind
 
 
 if __name__ == "__main__":
-    sys.exit(
-        main(
-            Path(sys.argv[1]),
-            Path(sys.argv[2]),
-            Path(sys.argv[3]),
-            float(sys.argv[4]),
-            "milvus" if sys.argv[5] == "milvus" else "sqlite",
-        )
-    )
+    photos, gallery, log = (Path(argument) for argument in sys.argv[1:4])
+    if max_file_bytes := int(sys.argv[6]):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
+    sys.exit(main(photos, gallery, log, float(sys.argv[4]), "milvus" if sys.argv[5] == "milvus" else "sqlite"))

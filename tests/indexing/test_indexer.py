@@ -18,7 +18,7 @@ from glyphseek.images import ImageLimits, read_image
 from glyphseek.indexing import HINTS_FILE, Indexer, IndexProgress, IndexSettings, Outcome, Stage, verify
 from glyphseek.ports import blob_key
 from glyphseek.tokens import unpack
-from glyphseek.types import RgbImage
+from glyphseek.types import ImageFeatures, RgbImage
 
 
 @pytest.fixture
@@ -330,7 +330,7 @@ def test_features_that_are_not_finite_are_never_committed(gallery: Gallery) -> N
     clean = FakeModel.encode_images
 
     class BrokenModel(FakeModel):
-        def encode_images(self, images: Sequence[RgbImage]):  # noqa: ANN202
+        def encode_images(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
             found = clean(self, images)
             for features in found:
                 if features.instances is not None:
@@ -413,3 +413,30 @@ def test_the_report_is_json_with_rates(gallery: Gallery) -> None:
     ]
     assert 0 < document["encoder_busy_fraction"] <= 1
     assert document["images_per_second"] == pytest.approx(3 / document["seconds"], rel=1e-3)
+
+
+def test_a_method_with_a_global_vector_gets_one_row_for_each_image(gallery: Gallery) -> None:
+    class GlobalModel(FakeModel):
+        def encode_images(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
+            vector = np.zeros(8, dtype=np.float32)
+            vector[2] = 1.0
+            return [ImageFeatures(global_vector_D=vector) for _ in images]
+
+    write_photos(gallery.photos, 3)
+    gallery.model = GlobalModel()
+    assert gallery.indexer().run(gallery.photos).added == 3
+    assert {record.instance_count for record in gallery.vectors.scan()} == {0}
+    for array in gallery.vectors.vectors.values():
+        np.testing.assert_array_equal(array, np.eye(8, dtype=np.float32)[2:3])
+
+
+def test_features_that_cannot_be_searched_are_refused_without_a_blob(gallery: Gallery) -> None:
+    class EmptyModel(FakeModel):
+        def encode_images(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
+            return [ImageFeatures() for _ in images]
+
+    write_photos(gallery.photos, 1)
+    gallery.model = EmptyModel()
+    report = gallery.indexer().run(gallery.photos)
+    assert [skip.kind for skip in report.skipped] == ["InputError"]
+    assert gallery.features.content() == {}

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from glyphseek.errors import InputError
 from glyphseek.indexing.ledger import Ledger
 from glyphseek.indexing.loading import PreparedImage
@@ -18,12 +16,15 @@ from glyphseek.types import FloatArray, ImageFeatures, ImageRecord
 
 
 def vectors_of(features: ImageFeatures) -> FloatArray:
-    """Return the (n, D) rows that recall searches: the instance vectors, or the global vector where there are none."""
+    """Return the (n, D) rows that recall searches: the instance vectors, or else the global vector.
+
+    Raises InputError for features that have neither.
+    """
     if features.instances is not None:
         return features.instances.vectors_ND
     if features.global_vector_D is not None:
         return features.global_vector_D[None, :]
-    return np.zeros((0, 0), dtype=np.float32)
+    raise InputError("the model gave neither instances nor a global vector, so the image cannot be searched")
 
 
 def instance_count_of(features: ImageFeatures) -> int:
@@ -78,10 +79,12 @@ class Writer:
         self._committed_s = self.clock()
 
     def _write_blob(self, image: PreparedImage, found: ImageFeatures) -> None:
-        stored = found
+        stored, blob = found, None
         if image.features is None:
             blob = pack(found, codec=self.settings.codec, fingerprint=self.fingerprint)
             stored = unpack(blob, fingerprint=self.fingerprint)
+        vectors_ND = vectors_of(stored)
+        if blob is not None:
             self.features.put(blob_key(self.fingerprint, image.record.image_id), blob)
         self._records.append(replace(image.record, instance_count=instance_count_of(stored)))
-        self._vectors.append(vectors_of(stored))
+        self._vectors.append(vectors_ND)
