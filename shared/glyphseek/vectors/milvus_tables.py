@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import signal
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -242,9 +243,23 @@ def _connect(path: Path) -> MilvusClient:
         from pymilvus import MilvusClient, MilvusException
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs each error that is translated here, with a trace
     try:
-        return MilvusClient(str(path), timeout=_CONNECT_DEADLINE_S, grpc_options=_CHANNEL_OPTIONS)
+        with _interrupts_held_back():
+            return MilvusClient(str(path), timeout=_CONNECT_DEADLINE_S, grpc_options=_CHANNEL_OPTIONS)
     except MilvusException as error:
         raise GalleryDamaged(f"{path} cannot be opened: {error.message}") from error
+
+
+@contextmanager
+def _interrupts_held_back() -> Generator[None]:
+    """Keep Ctrl-C from the database: a terminal sends it to every process, and one started here inherits the block.
+
+    Without this the database dies first, and a writer that was interrupted cannot commit what it has.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
