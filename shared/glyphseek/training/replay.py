@@ -16,7 +16,7 @@ import numpy as np
 
 Sample = TypeVar("Sample")
 QUEUED_BATCHES = 8
-START_TIMEOUT_S = 300.0
+WORKER_CHECK_S = 5.0
 PARENT_CHECK_S = 5.0
 
 
@@ -51,7 +51,7 @@ class ReplayPool(Generic[Sample]):
         self._reuse, self._wanted = reuse, 0.0
         self.received = 0
         while self.received < start_with:
-            self._insert(self._queue.get(timeout=START_TIMEOUT_S))
+            self._insert(self._wait())
 
     def draw(self, count: int, rng: np.random.Generator) -> list[Sample]:
         """Return `count` samples after taking in `count / reuse` new ones, as far as they are made already."""
@@ -60,6 +60,7 @@ class ReplayPool(Generic[Sample]):
             try:
                 batch = self._queue.get_nowait()
             except queue.Empty:
+                self._check_workers()
                 break
             self._wanted -= len(batch)
             self._insert(batch)
@@ -72,6 +73,19 @@ class ReplayPool(Generic[Sample]):
             worker.join()
         self._queue.close()
         self._queue.cancel_join_thread()
+
+    def _wait(self) -> list[Sample]:
+        while True:
+            try:
+                return self._queue.get(timeout=WORKER_CHECK_S)
+            except queue.Empty:
+                self._check_workers()
+
+    def _check_workers(self) -> None:
+        """Raise RuntimeError when a process has ended: its own traceback is on standard error."""
+        for worker in self._workers:
+            if worker.exitcode is not None:
+                raise RuntimeError(f"renderer process {worker.name} ended with exit code {worker.exitcode}")
 
     def _insert(self, batch: list[Sample]) -> None:
         for sample in batch:
