@@ -1,0 +1,46 @@
+# `make demo` and `make test` do everything on a fresh machine, the virtual environment included.
+# TORCH: extra pip arguments that choose a torch build, for example TORCH="--index-url https://.../whl/cpu".
+PYTHON ?= python3
+TORCH ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PHOTOS ?=
+RUN := demo
+
+.PHONY: help install demo test lint types imports bench clean
+
+help:            ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+$(BIN)/.installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) || { \
+	  echo "no virtual environment can be made: install python3-venv (apt install python3-venv)"; exit 1; }
+	$(BIN)/python -m pip install -q --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -q $(TORCH) torch torchvision
+	$(BIN)/python -m pip install -q -e '.[render]' --group dev
+	@touch $@
+
+install: $(BIN)/.installed  ## make .venv and install everything into it
+
+demo: install    ## index PHOTOS (or rendered photos), search three times, write demo/hits.png
+	PHOTOS='$(PHOTOS)' QUERIES='$(QUERIES)' $(BIN)/python scripts/demo.py $(RUN)
+
+test: lint types imports  ## lint, types, import rules, all tests
+	$(BIN)/python -m pytest -q
+
+lint: install    ## ruff
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: install   ## pyright strict
+	$(BIN)/pyright
+
+imports: install ## who may import whom
+	$(BIN)/lint-imports
+
+bench: install   ## search and indexing speed; exits non-zero past a threshold
+	$(BIN)/python load_tests/search_latency.py
+	@echo "photos needed: $(BIN)/python load_tests/index_throughput.py PHOTOS"
+
+clean:           ## remove what the targets made
+	rm -rf $(VENV) $(RUN) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

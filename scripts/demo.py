@@ -1,0 +1,62 @@
+"""The whole main job in one go: render photos (or take PHOTOS), index them, search three times, draw the hits.
+
+    python scripts/demo.py FOLDER        PHOTOS and QUERIES (comma separated) from the environment, both optional
+
+Every command is printed before it runs, so that it can be typed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+RENDERED_PHOTOS = 60
+USUAL_QUERIES = ("open", "coffee", "street")
+LEFT_OUT_SOME = 3
+
+
+def main() -> int:
+    """Run the demo in the folder given and return the exit code."""
+    run = Path(sys.argv[1])
+    run.mkdir(parents=True, exist_ok=True)
+    photos = Path(os.environ["PHOTOS"]) if os.environ.get("PHOTOS") else rendered_photos(run / "photos")
+    asked = [query for query in os.environ.get("QUERIES", "").split(",") if query]
+    queries = asked or frequent_words(photos.parent) or list(USUAL_QUERIES)
+    gallery, picture = str(run / "gallery"), str(run / "hits.png")
+    glyphseek("index", str(photos), "--gallery", gallery, allowed=(0, LEFT_OUT_SOME))
+    glyphseek("search", *queries, "--gallery", gallery, "--top", "4", "--picture", picture)
+    print(f"\nLook at {picture}")
+    return 0
+
+
+def rendered_photos(folder: Path) -> Path:
+    """Return the images of a rendered gallery, made on the first call."""
+    if not (folder / "qrels.json").exists():
+        glyphseek("render", str(folder), "--count", str(RENDERED_PHOTOS), "--seed", "2026")
+    return folder / "images"
+
+
+def frequent_words(folder: Path) -> list[str]:
+    """Return the three words of four letters or more that stand in most rendered photos; none for other photos."""
+    found = folder / "qrels.json"
+    if not found.exists():
+        return []
+    relevant: dict[str, list[str]] = json.loads(found.read_text())
+    words = [word for word in relevant if len(word) > 3 and word.isalpha()]
+    return sorted(words, key=lambda word: (-len(relevant[word]), word))[:3]
+
+
+def glyphseek(*words: str, allowed: tuple[int, ...] = (0,)) -> None:
+    """Print and run one command; end with its exit code when that is not an allowed one."""
+    print(f"\n$ glyphseek {shlex.join(words)}", flush=True)
+    code = subprocess.run([str(Path(sys.executable).with_name("glyphseek")), *words], check=False).returncode
+    if code not in allowed:
+        raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
