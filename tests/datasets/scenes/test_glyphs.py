@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glyphseek.datasets.scenes.fonts import Face, FontBook
-from glyphseek.datasets.scenes.glyphs import Spacing, draw_block, draw_word
+from glyphseek.datasets.scenes.glyphs import Spacing, draw_block, draw_word, letter_height
 
 
 @pytest.fixture
@@ -48,3 +48,9 @@ def test_downward_letters_stand_below_each_other(face: Face) -> None:
 
 def test_a_blank_has_no_ink(face: Face) -> None:
     assert draw_word(face.at(20), " ", Spacing(), np.random.default_rng(0)).mask.size == 0
+
+
+def test_letters_below_each_other_have_their_own_height_and_others_that_of_the_word() -> None:
+    assert letter_height(12, 50, "HOTEL") == 10
+    assert letter_height(60, 20, "HOTEL") == 20
+    assert letter_height(5, 20, "I") == 20

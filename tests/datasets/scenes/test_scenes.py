@@ -44,6 +44,12 @@ def test_low_words_are_marked_illegible(fonts: FontBook, words: WordSource) -> N
     assert texts == {ILLEGIBLE}
 
 
+def test_words_that_hardly_show_are_marked_illegible(fonts: FontBook, words: WordSource) -> None:
+    scenes = SceneRenderer(fonts=fonts, words=words, settings=SceneSettings(legible_contrast=256.0, cut=0, empty=0.0))
+    texts = {item.text for index in range(5) for item in scenes.render(np.random.default_rng([2, index])).items}
+    assert texts == {ILLEGIBLE}
+
+
 def test_readable_words_have_letters_where_the_polygon_is(fonts: FontBook, words: WordSource) -> None:
     """The pixels of a word's polygon vary more than a plain surface would."""
     scenes = SceneRenderer(fonts=fonts, words=words)

@@ -14,7 +14,7 @@ from glyphseek.datasets.scenes.colours import draw_colour
 from glyphseek.datasets.scenes.dice import between, chance, pick
 from glyphseek.datasets.scenes.fonts import FontBook
 from glyphseek.datasets.scenes.geometry import Warp, frame_points, project, scaling, translation
-from glyphseek.datasets.scenes.glyphs import Block, Box, draw_block
+from glyphseek.datasets.scenes.glyphs import Block, Box, draw_block, letter_height
 from glyphseek.datasets.scenes.inks import draw_looks, measure, paint
 from glyphseek.datasets.scenes.settings import CropSettings
 from glyphseek.datasets.scenes.words import WordSource
@@ -49,7 +49,7 @@ class CropRenderer:
             block = draw_block(font, lines, spacing, between(rng, 0.8, 1.5), pick(rng, (0.0, 0.5, 0.5, 1.0)), rng)
             left, top, right, bottom = block.boxes[place]
             if right - left >= 2 and bottom - top >= 2:
-                return self._photograph(rng, block, block.boxes[place], height, width), word
+                return self._photograph(rng, word, block, block.boxes[place], height, width), word
 
     def _surround(self, rng: np.random.Generator, word: str) -> tuple[list[list[str]], int]:
         """Return lines of words around `word`, and its place in reading order."""
@@ -61,12 +61,14 @@ class CropRenderer:
         below = [[self.words.draw(rng)]] if chance(rng, 0.35) else []
         return [*above, [*before, word, *after], *below], len(above) + len(before)
 
-    def _photograph(self, rng: np.random.Generator, block: Block, box: Box, height: int, width: int) -> RgbImage:
-        """Return the crop around one box of the block."""
+    def _photograph(
+        self, rng: np.random.Generator, word: str, block: Block, box: Box, height: int, width: int
+    ) -> RgbImage:
+        """Return the crop around one word of the block."""
         warp, rows, columns = self._aim(rng, box)
         origin = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
         alpha = warp.place(block.mask, origin, rows, columns)
-        text_height = max(4.0, min(rows, (box[3] - box[1]) * _scale_of(warp)))
+        text_height = max(4.0, min(rows, letter_height(box[2] - box[0], box[3] - box[1], word) * _scale_of(warp)))
         picture = self.backgrounds.draw(rng, rows, columns)
         if chance(rng, self.settings.panels):
             _lay_panel(rng, picture, warp, box)

@@ -86,6 +86,11 @@ def draw_block(
     return _assemble(placed)
 
 
+def letter_height(wide: float, tall: float, text: str) -> float:
+    """Return the height of the letters of a word of that size: its own, or a share of it for letters below each other."""
+    return tall / len(text) if len(text) >= 3 and tall > 1.5 * wide else tall
+
+
 def _assemble(placed: Sequence[tuple[Piece, float, float]], margin: int = 2) -> Block:
     left = int(min(x for _, x, _ in placed)) - margin
     top = int(min(y for _, _, y in placed)) - margin

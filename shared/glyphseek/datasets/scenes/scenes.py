@@ -15,7 +15,7 @@ from glyphseek.datasets.scenes.clutter import add_thing, draw_backdrop
 from glyphseek.datasets.scenes.dice import between, chance, pick
 from glyphseek.datasets.scenes.fonts import FontBook
 from glyphseek.datasets.scenes.geometry import Matrix, frame_points, project, scaling, translation
-from glyphseek.datasets.scenes.glyphs import Box, Mask
+from glyphseek.datasets.scenes.glyphs import Box, Mask, letter_height
 from glyphseek.datasets.scenes.inks import Ink, draw_looks, measure, paint
 from glyphseek.datasets.scenes.plates import lay_plate
 from glyphseek.datasets.scenes.settings import SceneSettings
@@ -61,7 +61,7 @@ class SceneRenderer:
         placed = self._place(rng, height, width)
         items: list[SceneItem] = []
         for support, matrix in placed:
-            items.extend(_paint_support(rng, picture, support, matrix))
+            items.extend(_paint_support(rng, picture, support, matrix, self.settings.legible_contrast))
         covered = self._cover(rng, picture)
         image, blur = self._photograph(rng, picture)
         judged = (self._judge(item, covered, blur, (height, width)) for item in items)
@@ -138,17 +138,23 @@ class SceneRenderer:
             return None
         bounds = np.array([shape[1], shape[0]], np.float32)
         polygon = np.clip(item.polygon, 0, bounds)
-        low = _text_height(item.polygon) < max(self.settings.legible_height, 4 * blur)
+        low = _letter_height(item.text, item.polygon) < max(self.settings.legible_height, 4 * blur)
         hidden = share < self.settings.legible_share
         return SceneItem(text=ILLEGIBLE if low or hidden else item.text, polygon=polygon)
 
 
-def _paint_support(rng: np.random.Generator, picture: RgbImage, support: Support, matrix: Matrix) -> list[SceneItem]:
-    """Paint a support in place and return its words. Half of the supports have one look for all their runs."""
+def _paint_support(
+    rng: np.random.Generator, picture: RgbImage, support: Support, matrix: Matrix, contrast: float
+) -> list[SceneItem]:
+    """Paint a support in place and return its words, marked illegible where they hardly show.
+
+    Half of the supports have one look for all their runs.
+    """
     if support.outline is not None:
         outline = project(matrix, support.outline)
         rim = 0.03 * float(np.ptp(outline, axis=0).min())
         lay_plate(rng, picture, outline, rim)
+    before = picture.copy()
     same, ink = chance(rng, 0.5), None
     items: list[SceneItem] = []
     for flat in support.runs:
@@ -156,14 +162,16 @@ def _paint_support(rng: np.random.Generator, picture: RgbImage, support: Support
         polygons = [run.outline(box) for box in run.block.boxes]
         ink = _paint_run(rng, picture, run, polygons, ink if same else None) or ink
         items += [SceneItem(text=text, polygon=polygon) for text, polygon in zip(run.texts, polygons, strict=True)]
-    return items
+    return [item if _change(before, picture, item.polygon) >= contrast else _unread(item) for item in items]
 
 
 def _paint_run(
     rng: np.random.Generator, picture: RgbImage, run: Run, polygons: Sequence[FloatArray], ink: Ink | None
 ) -> Ink | None:
     """Paint one run in place; without an ink a fitting one is drawn. Return the ink, None where nothing is inside."""
-    height = max(2.0, float(np.mean([_text_height(polygon) for polygon in polygons])))
+    height = max(
+        2.0, float(np.mean([_letter_height(text, polygon) for text, polygon in zip(run.texts, polygons, strict=True)]))
+    )
     points = np.concatenate(polygons)
     margin = int(0.35 * height) + 3
     left, top = (max(0, int(value) - margin) for value in points.min(axis=0))
@@ -177,10 +185,24 @@ def _paint_run(
     return chosen
 
 
-def _text_height(polygon: FloatArray) -> float:
-    """Return the mean distance between the upper and lower edge of a word."""
+def _unread(item: SceneItem) -> SceneItem:
+    return SceneItem(text=ILLEGIBLE, polygon=item.polygon)
+
+
+def _change(before: RgbImage, after: RgbImage, polygon: FloatArray) -> float:
+    """Return how much the strongest strokes of a word changed the picture; what lies outside of it counts as enough."""
+    left, top = (max(0, int(value)) for value in polygon.min(axis=0))
+    right, bottom = (max(0, int(value) + 1) for value in polygon.max(axis=0))
+    view, earlier = after[top:bottom, left:right], before[top:bottom, left:right]
+    return float(np.percentile(cv2.absdiff(earlier, view).max(axis=2), 97)) if view.size else 255.0
+
+
+def _letter_height(text: str, polygon: FloatArray) -> float:
+    """Return the mean distance between the upper and lower edge of a word, of a letter for letters below each other."""
     half = len(polygon) // 2
-    return float(np.linalg.norm(polygon[:half] - polygon[: half - 1 : -1], axis=1).mean())
+    tall = float(np.linalg.norm(polygon[:half] - polygon[: half - 1 : -1], axis=1).mean())
+    wide = float(np.linalg.norm(np.diff(polygon[:half], axis=0), axis=1).sum())
+    return letter_height(wide, tall, text)
 
 
 def _visible_share(polygon: FloatArray, covered: Mask | None, shape: tuple[int, int]) -> float:

@@ -51,5 +51,7 @@ class SceneSettings:
     """Share of scenes with things in front of text."""
     legible_height: float = 6.5
     """Words lower than this, in pixels, or lower than four times the blur, are marked illegible."""
+    legible_contrast: float = 28.0
+    """Words of which even the strongest strokes change the picture by less than this are marked illegible."""
     legible_share: float = 0.7
     """Words of which less than this is inside the picture and uncovered are marked illegible."""
