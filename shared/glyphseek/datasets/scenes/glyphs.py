@@ -87,7 +87,7 @@ def draw_block(
 
 
 def letter_height(wide: float, tall: float, text: str) -> float:
-    """Return the height of the letters of a word of that size: its own, or a share of it for letters below each other."""
+    """Return the height of the letters of a word of that size; stacked letters have a share of it."""
     return tall / len(text) if len(text) >= 3 and tall > 1.5 * wide else tall
 
 
