@@ -89,6 +89,7 @@ class ModelCard:
 
     `fingerprint` (32 hex digits) changes whenever stored vectors would: method, weights and input size.
     `max_query_characters` bounds one normalised word. `alphabet` holds every character the model can tell apart.
+    `longer_side` is the most pixels the model reads along the longer side of an image, None when it reads all.
     """
 
     name: str
@@ -100,6 +101,7 @@ class ModelCard:
     max_query_characters: int
     understands_meaning: bool
     calibration: Calibration
+    longer_side: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ def index(
     wanted = model or (describe(gallery).model if (gallery / GALLERY_FILE).exists() else DEFAULT_MODEL)
     encoder = open_model(wanted, device=device)
     create_if_absent(gallery, model=wanted, folder=folder, card=encoder.card)
-    settings = IndexSettings(codec=codec, keep_missing=keep_missing)
+    settings = IndexSettings(codec=codec, keep_missing=keep_missing, longer_side=encoder.card.longer_side)
     with open_gallery(gallery) as opened, show_progress("index", quiet=as_json) as show:
 
         def on_progress(progress: IndexProgress) -> None:

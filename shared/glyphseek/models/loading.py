@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from glyphseek.errors import CheckpointDamaged, ModelNotFound
-from glyphseek.models.checkpoint import Manifest, load_manifest, load_weights
+from glyphseek.models.checkpoint import load_manifest, load_weights
 from glyphseek.ports import Model
-from glyphseek.types import FeatureKind, ModelCard
 
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "glyphseek/tdsl-small"
@@ -39,9 +38,9 @@ def open_model(name: str = DEFAULT_MODEL, *, device: str = "cpu") -> Model:
     manifest = load_manifest(folder)
     match manifest.method:
         case "tdsl":
-            from glyphseek.models.tdsl.encoder import TdslEncoder
+            from glyphseek.models.tdsl.encoder import TdslEncoder, make_card
             from glyphseek.models.tdsl.network import Tdsl
-            from glyphseek.models.tdsl.settings import ALPHABET, restore_settings
+            from glyphseek.models.tdsl.settings import restore_settings
 
             settings = restore_settings(manifest.preset)
             network = Tdsl(settings)
@@ -49,25 +48,9 @@ def open_model(name: str = DEFAULT_MODEL, *, device: str = "cpu") -> Model:
                 network.load_state_dict(load_weights(folder, manifest))
             except RuntimeError as error:
                 raise CheckpointDamaged(f"{folder}: {error}") from error
-            return TdslEncoder(
-                network,
-                make_card(manifest, settings.vector_width, ALPHABET, settings.max_query_characters),
-                device=device,
+            card = make_card(
+                settings, PUBLISHER + manifest.name, manifest.fingerprint, calibration=manifest.calibration
             )
+            return TdslEncoder(network, card, device=device)
         case method:
             raise CheckpointDamaged(f"{folder}: unknown method {method!r}; known: tdsl")
-
-
-def make_card(manifest: Manifest, vector_width: int, alphabet: str, max_query_characters: int) -> ModelCard:
-    """Return the card of an instance-vector model."""
-    return ModelCard(
-        name=PUBLISHER + manifest.name,
-        method=manifest.method,
-        fingerprint=manifest.fingerprint,
-        vector_width=vector_width,
-        features=frozenset({FeatureKind.INSTANCES}),
-        alphabet=alphabet,
-        max_query_characters=max_query_characters,
-        understands_meaning=False,
-        calibration=manifest.calibration,
-    )

@@ -11,16 +11,15 @@ import numpy as np
 from scipy.optimize import minimize
 
 from glyphseek.models.checkpoint import Manifest, save_checkpoint, save_manifest
-from glyphseek.models.loading import make_card
-from glyphseek.models.tdsl.encoder import TdslEncoder
+from glyphseek.models.tdsl.encoder import TdslEncoder, make_card
 from glyphseek.models.tdsl.network import Tdsl
-from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings, find_preset
+from glyphseek.models.tdsl.settings import TdslSettings, find_preset
 from glyphseek.queries import Term
 from glyphseek.training.annotated import AnnotatedPhoto, read_annotated_photos
 from glyphseek.training.recipe import take_trained_parts
 from glyphseek.training.run import RunFolder
 from glyphseek.training.scenes import read_scene
-from glyphseek.types import Calibration, FloatArray, ModelCard
+from glyphseek.types import Calibration, FloatArray
 
 LICENCE = "Apache-2.0"
 UNCALIBRATED = Calibration(slope=10.0, offset=-7.0, threshold=0.5)
@@ -66,23 +65,13 @@ def read_stage(run: Path) -> dict[str, object]:
 
 def calibrate_on(network: Tdsl, settings: TdslSettings, galleries: Sequence[Path]) -> Calibration:
     """Return the calibration fitted on every pair of a held-out photo and a word that stands in any of them."""
-    card = make_card_uncalibrated(settings)
-    encoder = TdslEncoder(network, card)
+    encoder = TdslEncoder(network, make_card(settings, settings.name, "0" * 32, calibration=UNCALIBRATED))
     photos = [photo for gallery in galleries for photo in read_annotated_photos(gallery, held_out=True)]
     words = sorted({w.word for photo in photos for w in photo.words if w.word is not None and len(w.word) > 2})
     typed_QD = np.concatenate([f.vectors_VD for f in encoder.encode_terms([Term(text=word) for word in words])])
     similarities = np.stack([best_similarities(encoder, photo, settings, typed_QD) for photo in photos])
     present = np.array([[word in {w.word for w in photo.words} for word in words] for photo in photos])
     return fit_calibration(similarities.ravel(), present.ravel())
-
-
-def make_card_uncalibrated(settings: TdslSettings) -> ModelCard:
-    """Return a card for a network that is not packaged yet."""
-    manifest = Manifest(
-        name=settings.name, method="tdsl", preset={}, weights_sha256="", parameters=0, licence=LICENCE,
-        calibration=UNCALIBRATED, commands=[], data=[], stages=[],
-    )  # fmt: skip
-    return make_card(manifest, settings.vector_width, ALPHABET, settings.max_query_characters)
 
 
 def best_similarities(

@@ -136,6 +136,7 @@ def detect_scene(network: Tdsl, scene: TrainingScene, threshold: float) -> tuple
         threshold=threshold,
         nms_iou=settings.nms_iou,
         most=settings.max_instances,
+        by_centredness=settings.score_by_centredness,
     )
 
 

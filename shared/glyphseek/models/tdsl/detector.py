@@ -170,14 +170,24 @@ def detection_loss(output: DetectorOutput, targets: list[Targets]) -> Tensor:
 
 
 def decode_detections(
-    output: DetectorOutput, image: int, *, width: int, height: int, threshold: float, nms_iou: float, most: int
+    output: DetectorOutput,
+    image: int,
+    *,
+    width: int,
+    height: int,
+    threshold: float,
+    nms_iou: float,
+    most: int,
+    by_centredness: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Return the boxes (N, 4) clipped to the image and scores (N,) of one image of the batch, best first.
 
-    Score is the text probability alone: TDSL does not multiply centre-ness in. At most `CANDIDATES_PER_LEVEL`
-    locations a level enter non-maximum suppression.
+    Score is the text probability alone, as in TDSL, or with `by_centredness` its geometric mean with centre-ness, as
+    in FCOS. At most `CANDIDATES_PER_LEVEL` locations a level enter non-maximum suppression.
     """
     scores_A = output.logits_BA[image].sigmoid()
+    if by_centredness:
+        scores_A = (scores_A * output.centredness_BA[image].sigmoid()).sqrt()
     keep = top_per_level(scores_A, output.strides_A, max(threshold, PRE_NMS_SCORE))
     points, distances = output.points_A2[keep], output.distances_BA4[image][keep]
     boxes = torch.cat([points - distances[:, :2], points + distances[:, 2:]], 1)

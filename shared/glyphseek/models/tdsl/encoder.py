@@ -14,9 +14,18 @@ from glyphseek.errors import QueryError
 from glyphseek.models.tdsl.detector import decode_detections
 from glyphseek.models.tdsl.network import Tdsl, pad_to_divisor, shrink
 from glyphseek.models.tdsl.sequences import ANY_CHARACTER, unit_vectors
-from glyphseek.models.tdsl.settings import ALPHABET
+from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings
 from glyphseek.queries import Term, TermKind
-from glyphseek.types import FloatArray, ImageFeatures, Instances, ModelCard, RgbImage, TermFeatures
+from glyphseek.types import (
+    Calibration,
+    FeatureKind,
+    FloatArray,
+    ImageFeatures,
+    Instances,
+    ModelCard,
+    RgbImage,
+    TermFeatures,
+)
 
 LONGEST_PREFIX_GROWTH = 10
 """A prefix is tried as a word of its own length and of up to this many characters more."""
@@ -77,6 +86,7 @@ class TdslEncoder:
             threshold=self._settings.score_threshold,
             nms_iou=self._settings.nms_iou,
             most=self._settings.max_instances,
+            by_centredness=self._settings.score_by_centredness,
         )
         full = boxes_N4.new_tensor([width, height, width, height])
         fractions_N4 = boxes_N4 / boxes_N4.new_tensor([small.shape[-1], small.shape[-2]] * 2)
@@ -118,6 +128,22 @@ class TdslEncoder:
             raise QueryError(
                 f"{term.text!r} has {', '.join(unknown)}, which this model cannot read; it knows a-z and 0-9"
             )
+
+
+def make_card(settings: TdslSettings, name: str, fingerprint: str, *, calibration: Calibration) -> ModelCard:
+    """Return the card of a TDSL model: what it stores, reads and refuses."""
+    return ModelCard(
+        name=name,
+        method="tdsl",
+        fingerprint=fingerprint,
+        vector_width=settings.vector_width,
+        features=frozenset({FeatureKind.INSTANCES}),
+        alphabet=ALPHABET,
+        max_query_characters=settings.max_query_characters,
+        understands_meaning=False,
+        calibration=calibration,
+        longer_side=settings.longer_side,
+    )
 
 
 def prefix_vectors(sequence_VTC: Tensor, known: int, lengths: Sequence[int]) -> Tensor:

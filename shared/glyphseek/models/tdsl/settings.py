@@ -54,6 +54,9 @@ class TdslSettings:
     score_threshold: float = 0.2
     """Detections below this confidence are not stored."""
     nms_iou: float = 0.6
+    score_by_centredness: bool = False
+    """Whether a detection's score is the geometric mean of text probability and centre-ness, as FCOS has it; the paper
+    uses the text probability alone."""
     max_instances: int = 100
     max_query_characters: int = 40
 
