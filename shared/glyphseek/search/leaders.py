@@ -7,7 +7,7 @@ import heapq
 from glyphseek.ranking import ImageMatch
 from glyphseek.search.candidates import Candidate
 
-_ROUNDING = 1.001  # bounds and scores multiply the same float32 probabilities in another order
+_ROUNDING = 1.00001  # bounds and scores multiply the same float32 probabilities in another order
 
 
 class Leaders:
