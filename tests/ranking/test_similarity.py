@@ -27,9 +27,9 @@ def test_an_image_without_instances_has_no_similarities() -> None:
     assert term_similarities([Term(text="tea")], features, np.empty((0, 2), np.float32)).shape == (1, 0)
 
 
-def test_tolerance_adds_its_share_of_the_word_up_to_one() -> None:
+def test_tolerance_adds_its_share_of_the_word_and_keeps_the_order() -> None:
     tolerant = Term(text="cofee", kind=TermKind.TOLERANT, edits=1)
-    np.testing.assert_allclose(forgive(rows([0.5, 0.8, 0.95]), tolerant), [[0.7, 1.0, 1.0]], atol=1e-6)
+    np.testing.assert_allclose(forgive(rows([0.5, 0.8, 0.95]), tolerant), [[0.7, 1.0, 1.15]], atol=1e-6)
 
 
 def test_a_word_without_tolerance_keeps_its_similarity() -> None:

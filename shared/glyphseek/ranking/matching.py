@@ -29,7 +29,7 @@ _TINY = 1e-12  # keeps the logarithm of an impossible match finite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermMatch:
-    """What answers one word of the query: `term` as it is written there, the similarity with its tolerance added.
+    """What answers one word of the query: `term` as it is written there, the similarity with its tolerance added, at most 1.
 
     `instance` is the place in the image's `Instances`, `box` left, top, right, bottom as fractions of the displayed
     image. Both are None when nothing answers the word, `box` also when places are not known.
@@ -175,7 +175,7 @@ class _Matcher:
         if (found := answer.instance) is None:
             return TermMatch(term=term, similarity=ABSENT_SIMILARITY, instance=None, box=None)
         similarity = float(self._similarities_TN[answer.row, found])
-        return TermMatch(term=term, similarity=similarity, instance=found, box=self._box_of(found))
+        return TermMatch(term=term, similarity=min(1.0, similarity), instance=found, box=self._box_of(found))
 
     def _box_of(self, instance: int) -> tuple[float, float, float, float] | None:
         if self._boxes_N4 is None:

@@ -24,8 +24,11 @@ def forgiveness(term: Term) -> float:
 
 
 def forgive(similarities: FloatArray, term: Term) -> FloatArray:
-    """Return similarities with the term's tolerance added, at most 1; those of a term without tolerance unchanged."""
-    return np.minimum(similarities + np.float32(forgiveness(term)), 1.0) if term.edits else similarities
+    """Return similarities with the term's tolerance added; those of a term without tolerance unchanged.
+
+    They may pass 1, so that of several forgiven words the one spelt exactly still comes first.
+    """
+    return similarities + np.float32(forgiveness(term)) if term.edits else similarities
 
 
 def term_similarities(terms: Sequence[Term], features: Sequence[TermFeatures], vectors_ND: FloatArray) -> FloatArray:

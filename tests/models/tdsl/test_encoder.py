@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from glyphseek.errors import QueryError
-from glyphseek.models.tdsl.encoder import LONGEST_PREFIX_GROWTH, TdslEncoder, prefix_vectors
+from glyphseek.models.tdsl.encoder import PREFIX_GROWTHS, TdslEncoder, prefix_vectors
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import ALPHABET, SMALL, TINY_PYRAMID, TdslSettings
 from glyphseek.queries import Term, TermKind
@@ -105,7 +105,7 @@ def test_a_word_has_one_unit_vector_whatever_is_asked_beside_it() -> None:
 def test_a_prefix_has_a_variant_for_every_length_it_may_grow_to() -> None:
     found = make_encoder().encode_terms([Term(text="re16", kind=TermKind.PREFIX)])[0].vectors_VD
 
-    assert found.shape == (LONGEST_PREFIX_GROWTH + 1, TINY_PYRAMID.vector_width)
+    assert found.shape == (len(PREFIX_GROWTHS), TINY_PYRAMID.vector_width)
 
 
 def test_a_prefix_compares_only_the_steps_that_it_covers() -> None:

@@ -27,8 +27,9 @@ from glyphseek.types import (
     TermFeatures,
 )
 
-LONGEST_PREFIX_GROWTH = 10
-"""A prefix is tried as a word of its own length and of up to this many characters more."""
+PREFIX_GROWTHS = (0, 1, 2, 3, 4, 6, 8)
+"""A prefix is tried as a word of so many characters more. Each is one more query vector, so that long ones are sampled:
+stretched over T steps, words of 7 and of 8 more characters hardly differ."""
 
 
 class TdslEncoder:
@@ -61,7 +62,7 @@ class TdslEncoder:
             return [ImageFeatures(instances=self._encode_image(image)) for image in images]
 
     def encode_terms(self, terms: Sequence[Term]) -> list[TermFeatures]:
-        """Return one variant for a word, and for a prefix one for every length it may grow to.
+        """Return one variant for a word, and for a prefix one for every length of `PREFIX_GROWTHS`.
 
         Raises QueryError for a meaning query, a word too long, or one with a character outside the alphabet.
         """
@@ -109,9 +110,9 @@ class TdslEncoder:
     def _encode_term(self, term: Term) -> FloatArray:
         if term.kind is not TermKind.PREFIX:
             return to_numpy(unit_vectors(self._network.text_sequence([term.text])))
-        lengths = range(len(term.text), len(term.text) + LONGEST_PREFIX_GROWTH + 1)
+        lengths = [len(term.text) + growth for growth in PREFIX_GROWTHS]
         words = [term.text.ljust(length, ANY_CHARACTER) for length in lengths]
-        return to_numpy(prefix_vectors(self._network.text_sequence(words), len(term.text), list(lengths)))
+        return to_numpy(prefix_vectors(self._network.text_sequence(words), len(term.text), lengths))
 
     def _check(self, term: Term) -> None:
         if term.kind is TermKind.SEMANTIC:
