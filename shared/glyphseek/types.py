@@ -122,7 +122,7 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowHit:
-    """One answer of a vector search. `instance` is the row's place in the image's `Instances`, or None for a global vector."""
+    """One answer of a vector search. `instance` is its place in the image's `Instances`, None for a global vector."""
 
     image_id: str
     instance: int | None

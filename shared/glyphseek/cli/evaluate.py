@@ -43,7 +43,7 @@ def evaluate(
     dataset: Annotated[
         Path,
         typer.Argument(
-            help="Folder of a set: Total-Text, ICDAR 2015, SVT, IIIT-STR, COCO-Text, CTW1500, MQTR, or a rendered gallery."
+            help="Folder of Total-Text, ICDAR 2015, SVT, IIIT-STR, COCO-Text, CTW1500, MQTR, or a rendered gallery."
         ),
     ],
     method: Annotated[list[Method] | None, typer.Option(help="Methods to measure side by side; repeat it.")] = None,
@@ -61,7 +61,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
     as_json: JsonFlag = False,
 ) -> None:
-    """Print mAP over the whole gallery (as scikit-learn's average_precision_score) and recall, with the papers' figures beside."""
+    """Print mAP over the whole gallery (scikit-learn's average_precision_score) and recall, beside the papers' figures."""
     from glyphseek.datasets.benchmarks import load_benchmarks
 
     reports: list[Report] = []

@@ -1,0 +1,1 @@
+"""Photos with ground truth: rendered scenes, and loaders of public sets."""

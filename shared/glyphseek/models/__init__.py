@@ -1,0 +1,1 @@
+"""The methods, one folder each, and how a model on disk becomes one in memory."""

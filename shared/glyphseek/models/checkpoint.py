@@ -25,7 +25,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What is known of shipped weights. `preset` holds every setting of the network, so the weights explain themselves."""
+    """What is known of shipped weights. `preset` holds every setting of the network: weights explain themselves."""
 
     name: str
     method: str

@@ -29,7 +29,7 @@ _TINY = 1e-12  # keeps the logarithm of an impossible match finite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermMatch:
-    """What answers one word of the query: `term` as it is written there, the similarity with its tolerance added, at most 1.
+    """What answers one word of the query: `term` as written there, the similarity with its tolerance added, at most 1.
 
     `instance` is the place in the image's `Instances`, `box` left, top, right, bottom as fractions of the displayed
     image. Both are None when nothing answers the word, `box` also when places are not known.

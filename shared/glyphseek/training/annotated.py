@@ -1,4 +1,4 @@
-"""Real photos with annotated words, as training data: read from the project's gallery layout, split once and for all."""
+"""Real photos with annotated words as training data: read from the project's gallery layout, split once and for all."""
 
 from __future__ import annotations
 

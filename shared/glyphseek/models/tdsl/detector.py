@@ -21,7 +21,7 @@ PRE_NMS_SCORE = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorOutput:
-    """Raw answers at every location: logits_BA, centredness_BA (logits), distances_BA4 in pixels, and where they are."""
+    """Raw answers at every location: logits_BA, centredness_BA (logits), distances_BA4 in pixels, and their places."""
 
     logits_BA: Tensor
     centredness_BA: Tensor
@@ -46,7 +46,7 @@ class FcosHead(nn.Module):
         self.heads = nn.Conv2d(width, 6, 3, 1, 1)
         nn.init.normal_(self.heads.weight, std=0.01)
         with torch.no_grad():
-            # Focal loss wants a prior of 0.01 for text; a box starts at three strides to each side so that ReLU is alive.
+            # Focal loss wants a prior of 0.01 for text; a box starts three strides to each side so that ReLU is alive.
             self.heads.bias.copy_(torch.tensor([-4.6, 3.0, 3.0, 3.0, 3.0, 0.0]))
 
     def forward(self, levels: dict[int, Tensor]) -> DetectorOutput:

@@ -121,9 +121,8 @@ class TdslEncoder:
                 f'~"{term.text}" cannot be answered; ask for words that are written in the photo'
             )
         if not 0 < len(term.text) <= self._card.max_query_characters:
-            raise QueryError(
-                f"{term.text!r} has {len(term.text)} characters; this model reads 1 to {self._card.max_query_characters}"
-            )
+            limit = self._card.max_query_characters
+            raise QueryError(f"{term.text!r} has {len(term.text)} characters; this model reads 1 to {limit}")
         unknown = sorted(set(term.text) - set(ALPHABET))
         if unknown:
             raise QueryError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from rapidfuzz.distance import Levenshtein
@@ -83,5 +84,5 @@ def alignment_loss(logits_NSK: Tensor, words: Sequence[str]) -> Tensor:
 
 def fits_ctc(word: str, columns: int) -> bool:
     """Return whether `columns` steps can spell the word: repeats need a blank between them; at most 15 characters."""
-    repeats = sum(a == b for a, b in zip(word, word[1:], strict=False))
+    repeats = sum(a == b for a, b in pairwise(word))
     return 0 < len(word) <= 15 and len(word) + repeats <= columns
