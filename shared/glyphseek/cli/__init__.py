@@ -1,6 +1,12 @@
-"""The `glyphseek` command: one file per subcommand, put together here."""
+"""The `glyphseek` command: one file per subcommand, put together here.
+
+Importing this is cheap: torch, scipy and the renderers are imported by the commands that need them, when they run.
+"""
 
 from __future__ import annotations
+
+import io
+import sys
 
 import typer
 
@@ -33,8 +39,10 @@ app.command()(package)
 
 
 def main() -> None:
-    """Run the command; an error raised on purpose is printed as one line and ends with its exit code."""
+    """Run the command; an error raised on purpose, or by the system, is printed as one line and ends with its code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
-    except GlyphseekError as error:
+    except (GlyphseekError, OSError) as error:
         fail(error)

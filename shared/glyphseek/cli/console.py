@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from glyphseek.errors import GlyphseekError, InputError
+from glyphseek.errors import GlyphseekError, InputError, MissingExtra
 
 EXIT_ERROR = 1
 EXIT_INPUT = 2
@@ -38,10 +38,19 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
-def fail(error: GlyphseekError) -> NoReturn:
+def fail(error: GlyphseekError | OSError) -> NoReturn:
     """Print the error as a person should see it and end with its exit code: 2 for bad input, 1 otherwise."""
     err.print(Text(f"{type(error).__name__}: ", style="bold red").append(str(error), style="default"))
     raise SystemExit(EXIT_INPUT if isinstance(error, InputError) else EXIT_ERROR)
+
+
+@contextmanager
+def needing_extra(extra: str) -> Generator[None]:
+    """Turn a library that cannot be imported inside the block into MissingExtra, which names the extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"{error.name} is not installed: pip install 'glyphseek[{extra}]'") from error
 
 
 class RateColumn(ProgressColumn):
@@ -54,7 +63,7 @@ class RateColumn(ProgressColumn):
 
 
 @contextmanager
-def show_progress(title: str, *, quiet: bool) -> Iterator[OnProgress]:
+def show_progress(title: str, *, quiet: bool) -> Generator[OnProgress]:
     """Yield a function that shows progress on standard error: a bar on a terminal, else a line every few seconds."""
     if quiet:
         yield lambda done, total, doing: None

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glyphseek.cli.console import JsonFlag, err, out, print_json, show_progress
-from glyphseek.cli.measuring import Scorer, keep_held_out, measure_model, measure_ocr
-from glyphseek.evaluation import (
-    Benchmark,
-    Report,
-    comparison_table,
-    plot_breakdowns,
-    report_to_dict,
-    save_reports,
-    summary_table,
-)
-from glyphseek.evaluation import evaluate as evaluate_queries
 from glyphseek.models.loading import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from glyphseek.evaluation import Report
 
 OCR_LONGER_SIDE = 1024
 
@@ -61,8 +54,10 @@ def evaluate(
     device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
     as_json: JsonFlag = False,
 ) -> None:
-    """Print mAP over the whole gallery (scikit-learn's average_precision_score) and recall, beside the papers' figures."""
+    """Print mAP over the whole gallery (scikit-learn's average_precision_score) and recall, beside the papers'."""
+    from glyphseek.cli.measuring import judge, keep_held_out, measure_model, measure_ocr
     from glyphseek.datasets.benchmarks import load_benchmarks
+    from glyphseek.evaluation import comparison_table, plot_breakdowns, report_to_dict, save_reports
 
     reports: list[Report] = []
     for loaded in load_benchmarks(dataset, split=split.value):
@@ -87,24 +82,10 @@ def evaluate(
         print_tables(reports)
 
 
-def judge(benchmark: Benchmark, scorers: list[Scorer]) -> list[Report]:
-    """Return one report for each scorer and query list."""
-    return [
-        evaluate_queries(
-            benchmark,
-            queries,
-            scorer.score,
-            method=scorer.method,
-            longer_side=scorer.longer_side,
-            figures=scorer.figures,
-        )
-        for scorer in scorers
-        for queries in benchmark.query_lists
-    ]
-
-
-def print_tables(reports: list[Report]) -> None:
+def print_tables(reports: Sequence[Report]) -> None:
     """Print our figures, then the papers' beside them, then speeds."""
+    from glyphseek.evaluation import comparison_table, summary_table
+
     out.print(summary_table(reports), markup=False)
     out.print(comparison_table(reports), markup=False)
     for one in reports:

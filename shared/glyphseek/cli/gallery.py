@@ -1,7 +1,7 @@
 """A gallery on disk, put together: the only place of the command line that builds stores.
 
 GALLERY/
-  gallery.json   which model wrote it, of which folder; written once
+  gallery.json   which model wrote it, of which folder; replaced whole
   vectors/       Milvus Lite
   features/      one blob an image
   files.json     hints of the last run, safe to lose
@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from glyphseek.errors import GalleryDamaged, GalleryNotFound, ModelMismatch
+from glyphseek.errors import GalleryDamaged, GalleryNotFound, ModelMismatch, SettingError
 from glyphseek.features.directory import DirectoryFeatureStore
 from glyphseek.types import Calibration, FeatureKind, ModelCard
 from glyphseek.vectors.milvus import MilvusLiteStore
@@ -64,9 +64,11 @@ def describe(path: Path) -> GalleryDescription:
         raise GalleryNotFound(f"there is no gallery at {path}; make one with: glyphseek index FOLDER --gallery {path}")
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-        card = {**values["card"], "features": frozenset(FeatureKind(kind) for kind in values["card"]["features"])}
+        card = values["card"]
+        card["features"] = frozenset(FeatureKind(kind) for kind in card["features"])
         card["calibration"] = Calibration(**card["calibration"])
-        description = GalleryDescription(**{**values, "card": ModelCard(**card)})
+        values["card"] = ModelCard(**card)
+        description = GalleryDescription(**values)
     except (ValueError, TypeError, KeyError) as error:
         raise GalleryDamaged(f"{file} cannot be read: {error}") from error
     if description.layout != LAYOUT:
@@ -77,24 +79,48 @@ def describe(path: Path) -> GalleryDescription:
 def create_if_absent(path: Path, *, model: str, folder: Path, card: ModelCard) -> None:
     """Write gallery.json for a new gallery; for one that exists, refuse another model with both names."""
     if (path / GALLERY_FILE).exists():
-        known = describe(path).card
-        if known.fingerprint != card.fingerprint:
-            raise ModelMismatch(
-                f"the gallery {path} was written by {known.name} ({known.fingerprint}); this is {card.name} "
-                f"({card.fingerprint}). Index into another folder to build a new generation beside it"
-            )
+        check_model(path, describe(path).card, card)
+    else:
+        path.mkdir(parents=True, exist_ok=True)
+        write_description(path, GalleryDescription(layout=LAYOUT, model=model, folder=str(folder.resolve()), card=card))
+
+
+def check_model(path: Path, known: ModelCard, card: ModelCard) -> None:
+    """Raise ModelMismatch, with both names, unless `card` is of the model `known` that wrote the gallery at `path`."""
+    if known.fingerprint != card.fingerprint:
+        raise ModelMismatch(
+            f"the gallery {path} was written by {known.name} ({known.fingerprint}); this is {card.name} "
+            f"({card.fingerprint}). Index into another folder to build a new generation beside it"
+        )
+
+
+def follow_folder(gallery: Gallery, folder: Path, *, allow_move: bool) -> None:
+    """Write down that the gallery's photos are in `folder` from now on.
+
+    Raises SettingError when it holds photos of another folder, unless `allow_move`.
+    """
+    before, now = gallery.description.folder, str(folder.resolve())
+    if before == now:
         return
-    description = GalleryDescription(layout=LAYOUT, model=model, folder=str(folder.resolve()), card=card)
+    if not allow_move and next(iter(gallery.vectors.scan()), None) is not None:
+        raise SettingError(
+            f"the gallery was made from {before!r}; indexing {now!r} would remove the photos of the other folder. Use "
+            "another gallery, or --allow-move"
+        )
+    write_description(gallery.path, replace(gallery.description, folder=now))
+
+
+def write_description(path: Path, description: GalleryDescription) -> None:
+    """Replace gallery.json in one step. Names that are not UTF-8 survive, as escapes."""
     plain = asdict(description)
-    plain["card"]["features"] = sorted(card.features)
-    path.mkdir(parents=True, exist_ok=True)
+    plain["card"]["features"] = sorted(description.card.features)
     draft = path / (GALLERY_FILE + ".part")
-    draft.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", errors="surrogateescape")
+    draft.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
     os.replace(draft, path / GALLERY_FILE)
 
 
 @contextmanager
-def open_gallery(path: Path) -> Iterator[Gallery]:
+def open_gallery(path: Path) -> Generator[Gallery]:
     """Yield the gallery with both stores open, and close it. Raises GalleryNotFound, GalleryBusy or GalleryDamaged."""
     description = describe(path)
     vectors = MilvusLiteStore.open(path / "vectors", card=description.card)

@@ -9,21 +9,34 @@ from typing import Annotated
 import typer
 
 from glyphseek.cli.console import EXIT_SKIPPED, EXIT_STOPPED, JsonFlag, err, out, print_json, show_progress
-from glyphseek.cli.gallery import GALLERY_FILE, REPORT_FILE, GalleryOption, create_if_absent, describe, open_gallery
+from glyphseek.cli.gallery import (
+    GALLERY_FILE,
+    REPORT_FILE,
+    GalleryOption,
+    create_if_absent,
+    describe,
+    follow_folder,
+    open_gallery,
+)
 from glyphseek.indexing import Indexer, IndexProgress, IndexReport, IndexSettings, Outcome
-from glyphseek.models.loading import DEFAULT_MODEL, open_model
+from glyphseek.models.loading import DEFAULT_MODEL, lasting_name, open_model
 from glyphseek.tokens import CodecName
 
 SHOWN_SKIPS = 5
 
 
 def index(
-    folder: Annotated[Path, typer.Argument(help="Folder of photos, read with all its subfolders.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of photos, read with all its subfolders.", exists=True, file_okay=False)
+    ],
     gallery: GalleryOption,
     model: Annotated[str | None, typer.Option(help="Model id or folder; a gallery that exists knows its own.")] = None,
     codec: Annotated[CodecName, typer.Option(help="How vectors are kept in blobs.")] = CodecName.FP16,
     keep_missing: Annotated[
         bool, typer.Option("--keep-missing", help="Keep photos that are gone from the folder.")
+    ] = False,
+    allow_move: Annotated[
+        bool, typer.Option("--allow-move", help="The photos are in another folder than at the last run.")
     ] = False,
     device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
     as_json: JsonFlag = False,
@@ -35,9 +48,12 @@ def index(
     """
     wanted = model or (describe(gallery).model if (gallery / GALLERY_FILE).exists() else DEFAULT_MODEL)
     encoder = open_model(wanted, device=device)
-    create_if_absent(gallery, model=wanted, folder=folder, card=encoder.card)
-    settings = IndexSettings(codec=codec, keep_missing=keep_missing, longer_side=encoder.card.longer_side)
+    create_if_absent(gallery, model=lasting_name(wanted), folder=folder, card=encoder.card)
+    settings = IndexSettings(
+        codec=codec, keep_missing=keep_missing, allow_move=allow_move, longer_side=encoder.card.longer_side
+    )
     with open_gallery(gallery) as opened, show_progress("index", quiet=as_json) as show:
+        follow_folder(opened, folder, allow_move=allow_move)
 
         def on_progress(progress: IndexProgress) -> None:
             show(progress.done, progress.total, progress.stage.value)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from glyphseek.cli.console import OnProgress, err
 from glyphseek.errors import ImageError
-from glyphseek.evaluation import Benchmark, QueryList, score_queries
+from glyphseek.evaluation import Benchmark, QueryList, Report, evaluate, score_queries
 from glyphseek.features.directory import DirectoryFeatureStore
 from glyphseek.features.memory import MemoryFeatureStore
-from glyphseek.images import read_file, read_image
+from glyphseek.images import ImageLimits, read_file, read_image
 from glyphseek.models.loading import open_model
 from glyphseek.ports import FeatureStore, Model, blob_key
 from glyphseek.tokens import CodecName, pack, unpack
@@ -69,6 +70,22 @@ def measure_model(
     return [Scorer(method=model.card.name, score=score, longer_side=None, figures=figures)]
 
 
+def judge(benchmark: Benchmark, scorers: Sequence[Scorer]) -> list[Report]:
+    """Return one report for each scorer and query list."""
+    return [
+        evaluate(
+            benchmark,
+            queries,
+            scorer.score,
+            method=scorer.method,
+            longer_side=scorer.longer_side,
+            figures=scorer.figures,
+        )
+        for scorer in scorers
+        for queries in benchmark.query_lists
+    ]
+
+
 def encode_photo(model: Model, path: Path, blobs: FeatureStore) -> tuple[Instances, float]:
     """Return the instances of a photo, from `blobs` if they hold it, and the seconds the model took (0 if they did).
 
@@ -76,7 +93,7 @@ def encode_photo(model: Model, path: Path, blobs: FeatureStore) -> tuple[Instanc
     """
     fingerprint = model.card.fingerprint
     try:
-        data = read_file(path).data
+        data = read_file(path, limits=ImageLimits()).data
         key = blob_key(fingerprint, hashlib.sha256(data).hexdigest()[:32])
         blob, spent = blobs.get([key])[0], 0.0
         if blob is None:
@@ -103,8 +120,6 @@ def no_instances(width: int) -> Instances:
 
 def measure_ocr(benchmark: Benchmark, cache: Path | None, longer_side: int, show: OnProgress) -> list[Scorer]:
     """Read every photo with the OCR engine and return a scorer for each way of comparing spellings."""
-    from tempfile import TemporaryDirectory
-
     from glyphseek.models.ocr.cache import ReadingCache, read_all
     from glyphseek.models.ocr.reader import OcrReader
     from glyphseek.models.ocr.similarity import Similarity, score_readings

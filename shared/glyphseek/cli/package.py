@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from glyphseek.cli.console import needing_extra
+
 
 def package(
     out: Annotated[Path, typer.Argument(help="Model folder to write.")],
@@ -18,7 +20,8 @@ def package(
     data: Annotated[list[str] | None, typer.Option(help="Sentences for the manifest: what it was trained on.")] = None,
 ) -> None:
     """Write weights (fp16) and manifest of a trained model."""
-    from glyphseek.training.packaging import package as write
+    with needing_extra("render"):
+        from glyphseek.training.packaging import package as write
 
     manifest = write(run, out, preset=preset, held_out=held_out or [], data=data or [])
     typer.echo(f"{out}: {manifest.parameters:,} parameters, fingerprint {manifest.fingerprint}, {manifest.calibration}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from glyphseek.cli.console import JsonFlag, out, print_json, show_progress
+from glyphseek.cli.console import JsonFlag, needing_extra, out, print_json, show_progress
 
 
 def render(
@@ -22,8 +22,9 @@ def render(
     as_json: JsonFlag = False,
 ) -> None:
     """Render a gallery with ground truth, in the layout that `glyphseek eval` reads."""
-    from glyphseek.datasets.scenes.gallery import write_gallery
-    from glyphseek.training.rendering import open_scene_renderer
+    with needing_extra("render"):
+        from glyphseek.datasets.scenes.gallery import write_gallery
+        from glyphseek.training.rendering import open_scene_renderer
 
     renderer = open_scene_renderer(backgrounds, fonts=fonts)
     with show_progress("render", quiet=as_json) as show:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from glyphseek.cli.console import needing_extra
+
 
 class StageName(StrEnum):
     """The stages of a recipe, in their order."""
@@ -40,9 +42,10 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of weights and of every draw.")] = 0,
 ) -> None:
     """Train one stage; stop it at any time and run the same command to go on."""
-    import torch
+    with needing_extra("render"):
+        import torch
 
-    from glyphseek.training.recipe import Recipe, run_recipe
+        from glyphseek.training.recipe import Recipe, run_recipe
 
     torch.set_num_threads(threads)
     run_recipe(

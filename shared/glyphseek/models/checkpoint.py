@@ -70,7 +70,8 @@ def load_manifest(folder: Path) -> Manifest:
         raise ModelNotFound(f"{folder} is not a model: {MANIFEST} is missing")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return Manifest(**{**values, "calibration": Calibration(**values["calibration"])})
+        values["calibration"] = Calibration(**values["calibration"])
+        return Manifest(**values)
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointDamaged(f"{path} is not a manifest: {error}") from error
 

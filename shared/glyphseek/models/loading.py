@@ -1,11 +1,13 @@
-"""From a model's name to the model: the one place that knows which methods there are."""
+"""From a model's name to the model: the one place that knows which methods there are.
+
+Importing this module is cheap: torch is imported when a model is opened.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from glyphseek.errors import CheckpointDamaged, ModelNotFound
-from glyphseek.models.checkpoint import load_manifest, load_weights
 from glyphseek.ports import Model
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -32,8 +34,19 @@ def find_model(name: str) -> Path:
     )
 
 
+def lasting_name(name: str) -> str:
+    """Return the name under which a model is found from any working folder: its id, or its absolute path.
+
+    Raises ModelNotFound as `find_model` does.
+    """
+    folder = find_model(name)
+    return PUBLISHER + folder.name if folder.parent == SHIPPED else str(folder.resolve())
+
+
 def open_model(name: str = DEFAULT_MODEL, *, device: str = "cpu") -> Model:
     """Return the model of that id or path, ready to encode. Raises ModelNotFound or CheckpointDamaged."""
+    from glyphseek.models.checkpoint import load_manifest, load_weights
+
     folder = find_model(name)
     manifest = load_manifest(folder)
     match manifest.method:

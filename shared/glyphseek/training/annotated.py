@@ -7,11 +7,14 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glyphseek.errors import ImageUnreadable
 from glyphseek.models.tdsl.settings import ALPHABET
 from glyphseek.queries import normalize
+from glyphseek.types import RgbImage
 
 ILLEGIBLE = "###"
 HELD_OUT_PHOTOS = 5
@@ -69,3 +72,11 @@ def read_annotated_photos(folder: Path, *, held_out: bool) -> list[AnnotatedPhot
             words = tuple(annotate(item["t"], np.asarray(item["poly"], np.float32)) for item in row["items"])
             photos.append(AnnotatedPhoto(path=path, words=words))
     return photos
+
+
+def read_pixels(path: Path) -> RgbImage:
+    """Return the photo's pixels, turned upright. Raises ImageUnreadable when it is missing or cannot be decoded."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise ImageUnreadable(f"{path} is missing or cannot be decoded")
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)

@@ -19,9 +19,15 @@ from glyphseek.training.run import Progress, RunFolder
 class Stage(Protocol):
     """What is learned, from which data."""
 
-    name: str
-    parts: tuple[str, ...]
-    """Names of the network's parts that this stage trains; the others are frozen."""
+    @property
+    def name(self) -> str:
+        """Return the stage's name, as the command line knows it."""
+        ...
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Return the names of the network's parts that this stage trains; the others are frozen."""
+        ...
 
     def loss(self, network: Tdsl, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Return the named terms whose sum is trained, on one fresh batch."""

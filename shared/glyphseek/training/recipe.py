@@ -88,13 +88,22 @@ def build_stage(recipe: Recipe, preset: TdslSettings) -> tuple[Stage, int, Calla
     """Return the stage, its batch size and its validation."""
     given = {"batch": recipe.batch, "pool": recipe.pool, "real_share": recipe.real_share}
     changes = {name: value for name, value in given.items() if value is not None}
-    common = {"real": recipe.real, "backgrounds": recipe.backgrounds, "workers": recipe.workers, "seed": recipe.seed}
     stage: Stage
     if recipe.stage == "words":
-        words = replace(WordStageSettings(**common), **changes)
+        words = replace(
+            WordStageSettings(
+                real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed
+            ),
+            **changes,
+        )
         stage, batch, validate = WordStage(preset, words), words.batch, WordValidation(validation_crops(recipe, preset))
     else:
-        scenes = replace(SceneStageSettings(**common), **changes)
+        scenes = replace(
+            SceneStageSettings(
+                real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed
+            ),
+            **changes,
+        )
         stage, batch = SceneStage(preset, scenes, recipe.stage), scenes.batch
         validate = DetectionValidation([s for folder in recipe.real for s in held_out_scenes(folder, preset)])
     recipe.run.mkdir(parents=True, exist_ok=True)

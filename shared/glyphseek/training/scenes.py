@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glyphseek.training.annotated import AnnotatedPhoto, AnnotatedWord, annotate
+from glyphseek.training.annotated import AnnotatedPhoto, AnnotatedWord, annotate, read_pixels
 from glyphseek.training.rendering import open_scene_renderer
 
 SMALLEST_TEXT_PX = 6.0
@@ -49,16 +49,16 @@ def make_scenes(width: int, height: int, backgrounds: Path | None, seed: int) ->
     def render() -> list[TrainingScene]:
         scenes = [renderer.render(rng, width, height) for _ in range(RENDERED_BATCH)]
         return [
-            TrainingScene(pixels=s.image, words=tuple(annotate(i.text, np.float32(i.polygon)) for i in s.items))
-            for s in scenes
+            TrainingScene(pixels=scene.image, words=tuple(annotate(item.text, item.polygon) for item in scene.items))
+            for scene in scenes
         ]
 
     return render
 
 
 def read_scene(photo: AnnotatedPhoto, longer_side: int) -> TrainingScene:
-    """Return a real photo, shrunk to `longer_side`."""
-    pixels = cv2.cvtColor(cv2.imread(str(photo.path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    """Return a real photo, shrunk to `longer_side`. Raises ImageUnreadable."""
+    pixels = read_pixels(photo.path)
     scale = min(1.0, longer_side / max(pixels.shape[:2]))
     size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
     words = tuple(AnnotatedWord(word=w.word, box_4=w.box_4 * np.float32(scale)) for w in photo.words)

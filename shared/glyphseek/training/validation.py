@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ NEAR_MISSES = 3
 class WordValidation:
     """Held-out crops, each asked for among all words of the set and near misses of them."""
 
-    def __init__(self, crops: dict[str, Sequence[Crop]], seed: int = 0) -> None:
+    def __init__(self, crops: Mapping[str, Sequence[Crop]], seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         self._crops = {name: list(group) for name, group in crops.items() if group}
         words = sorted({word for group in self._crops.values() for _, word in group})

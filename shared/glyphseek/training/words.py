@@ -22,7 +22,7 @@ from glyphseek.models.tdsl.losses import alignment_loss, ctc_loss, similarity_lo
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.sequences import unit_vectors
 from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings
-from glyphseek.training.annotated import AnnotatedPhoto, is_held_out_word, read_annotated_photos, spell
+from glyphseek.training.annotated import AnnotatedPhoto, is_held_out_word, read_annotated_photos, read_pixels, spell
 from glyphseek.training.rendering import open_crop_renderer
 from glyphseek.training.replay import ReplayPool
 
@@ -167,8 +167,8 @@ def sample_box(pixels: NDArray[np.uint8], box_4: NDArray[np.floating], rows: int
 
 
 def cut_words(photo: AnnotatedPhoto) -> list[WordPatch]:
-    """Return the legible words of a photo that are at least 8 pixels high."""
-    image = cv2.cvtColor(cv2.imread(str(photo.path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    """Return the legible words of a photo that are at least 8 pixels high. Raises ImageUnreadable."""
+    image = read_pixels(photo.path)
     patches: list[WordPatch] = []
     for region in photo.words:
         left, top, right, bottom = region.box_4

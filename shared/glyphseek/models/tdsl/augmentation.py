@@ -12,7 +12,7 @@ ODDS = (1 / 8, 1 / 8, 1 / 8, 5 / 8)
 
 
 def augment_word(word: str, rng: np.random.Generator) -> str:
-    """Return a random neighbour of `word`, never empty; as in the paper, a new character goes behind the current one."""
+    """Return a random neighbour of `word`, never empty; as in the paper, an insertion goes behind the letter."""
     letters: list[str] = []
     for character, action in zip(word, rng.choice(len(ACTIONS), size=len(word), p=ODDS), strict=True):
         match ACTIONS[action]:

@@ -45,9 +45,8 @@ class FcosHead(nn.Module):
         )
         self.heads = nn.Conv2d(width, 6, 3, 1, 1)
         nn.init.normal_(self.heads.weight, std=0.01)
-        with torch.no_grad():
-            # Focal loss wants a prior of 0.01 for text; a box starts three strides to each side so that ReLU is alive.
-            self.heads.bias.copy_(torch.tensor([-4.6, 3.0, 3.0, 3.0, 3.0, 0.0]))
+        # Focal loss wants a prior of 0.01 for text; a box starts three strides to each side so that ReLU is alive.
+        self.heads.bias = nn.Parameter(torch.tensor([-4.6, 3.0, 3.0, 3.0, 3.0, 0.0]))
 
     def forward(self, levels: dict[int, Tensor]) -> DetectorOutput:
         """Return the raw answers over the levels given ({stride: (B, width, h, w)})."""

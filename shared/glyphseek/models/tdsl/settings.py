@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal, cast
 
 from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
 
@@ -163,4 +163,10 @@ def restore_settings(values: dict[str, object]) -> TdslSettings:
     known = {field.name for field in fields(TdslSettings)}
     if values.keys() != known:
         raise CheckpointDamaged(f"a manifest's preset must have exactly {sorted(known)}; it has {sorted(values)}")
-    return TdslSettings(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})  # pyright: ignore[reportArgumentType]
+    restored: dict[str, Any] = {
+        name: tuple(cast("list[object]", value)) if isinstance(value, list) else value for name, value in values.items()
+    }
+    try:
+        return TdslSettings(**restored)
+    except (TypeError, SettingError) as error:
+        raise CheckpointDamaged(f"a manifest's preset cannot be built: {error}") from error
