@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -38,11 +39,14 @@ app.command()(train)
 app.command()(package)
 
 
-def main() -> None:
-    """Run the command; an error raised on purpose, or by the system, is printed as one line and ends with its code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command of the process, or the one given.
+
+    An error raised on purpose, or by the system, is printed as one line and ends with its exit code.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app()
+        app(arguments)
     except (GlyphseekError, OSError) as error:
         fail(error)

@@ -67,7 +67,7 @@ def measure_model(
     figures = {"instances per image": sum(map(len, instances)) / max(1, len(instances))}
     if encoded:
         figures["images/s of the model alone"] = encoded / seconds
-    return [Scorer(method=model.card.name, score=score, longer_side=None, figures=figures)]
+    return [Scorer(method=model.card.name, score=score, longer_side=model.card.longer_side, figures=figures)]
 
 
 def judge(benchmark: Benchmark, scorers: Sequence[Scorer]) -> list[Report]:

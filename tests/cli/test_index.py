@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cli.command_line import Indexed, glyphseek, write_model, write_photos
+
+
+def test_indexing_says_what_it_did(indexed: Indexed) -> None:
+    assert indexed.ended.code == 0, indexed.ended.err
+    assert "3 photos found, 3 added, 0 unchanged, 0 renamed, 0 removed, 0 left out" in indexed.ended.out
+
+
+def test_progress_goes_to_standard_error_as_lines_when_it_is_no_terminal(indexed: Indexed) -> None:
+    assert "3/3" in indexed.ended.err
+    assert "images/s" in indexed.ended.err
+
+
+def test_a_second_run_encodes_nothing_and_knows_its_model(indexed: Indexed, tmp_path: Path) -> None:
+    again = glyphseek("index", indexed.photos, "--gallery", indexed.copied(tmp_path / "copy"), "--json")
+
+    assert again.code == 0, again.err
+    report = json.loads(again.out)
+    assert (report["unchanged"], report["added"], report["encoded"]) == (3, 0, 0)
+    assert again.err == ""
+
+
+def test_a_skipped_photo_ends_with_3_and_is_in_the_report(indexed: Indexed, tmp_path: Path) -> None:
+    photos, gallery = write_photos(tmp_path / "photos"), tmp_path / "gallery"
+    (photos / "broken[1].jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photo")
+
+    ended = glyphseek("index", photos, "--gallery", gallery, "--model", indexed.model)
+
+    assert ended.code == 3
+    assert "left out: broken[1].jpg: Image" in ended.err
+    assert "3 added" in ended.out
+    skipped = json.loads((gallery / "report.json").read_text())["skipped"]
+    assert [skip["name"] for skip in skipped] == ["broken[1].jpg"]
+
+
+def test_an_unknown_model_is_refused_and_no_gallery_is_made(indexed: Indexed, tmp_path: Path) -> None:
+    ended = glyphseek("index", indexed.photos, "--gallery", tmp_path / "new", "--model", "glyphseek/nothing")
+
+    assert ended.code == 1
+    assert ended.err.startswith("ModelNotFound: no model 'glyphseek/nothing'; shipped: ")
+    assert not (tmp_path / "new").exists()
+
+
+def test_another_model_is_refused_with_both_names(indexed: Indexed, tmp_path: Path) -> None:
+    other = write_model(tmp_path / "other", seed=1, name="tdsl-other")
+
+    ended = glyphseek("index", indexed.photos, "--gallery", indexed.gallery, "--model", other)
+
+    assert ended.code == 1
+    assert "ModelMismatch" in ended.err
+    assert "glyphseek/tdsl-tiny" in ended.err
+    assert "glyphseek/tdsl-other" in ended.err
+
+
+def test_a_folder_that_is_not_there_is_bad_input_and_makes_no_gallery(indexed: Indexed, tmp_path: Path) -> None:
+    ended = glyphseek("index", tmp_path / "nowhere", "--gallery", tmp_path / "new", "--model", indexed.model)
+
+    assert ended.code == 2
+    assert not (tmp_path / "new").exists()
+
+
+def test_another_folder_is_refused_until_the_move_is_allowed(indexed: Indexed, tmp_path: Path) -> None:
+    gallery, moved = indexed.copied(tmp_path / "copy"), write_photos(tmp_path / "moved")
+
+    refused = glyphseek("index", moved, "--gallery", gallery)
+    allowed = glyphseek("index", moved, "--gallery", gallery, "--allow-move", "--json")
+
+    assert refused.code == 2
+    assert "--allow-move" in refused.err
+    assert allowed.code == 0, allowed.err
+    assert json.loads(allowed.out)["removed"] == 0
+    assert json.loads((gallery / "gallery.json").read_text())["folder"] == str(moved.resolve())
+
+
+def test_the_gallery_knows_its_model_from_any_working_folder(indexed: Indexed) -> None:
+    kept = json.loads((indexed.gallery / "gallery.json").read_text())
+
+    assert kept["model"] == str(indexed.model.resolve())
