@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.command_line import write_model
+
+from glyphseek.errors import CheckpointDamaged, ModelNotFound
+from glyphseek.models.checkpoint import MANIFEST
+from glyphseek.models.loading import find_model, lasting_name, open_model, shipped_models
+from glyphseek.queries import Term
+from glyphseek.types import FeatureKind
+
+
+def change_manifest(folder: Path, **changes: object) -> None:
+    values = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**values, **changes}))
+
+
+def test_a_packaged_folder_opens_as_a_model_with_its_card(tmp_path: Path) -> None:
+    model = open_model(str(write_model(tmp_path / "model")))
+
+    assert model.card.name == "glyphseek/tdsl-tiny"
+    assert model.card.features == {FeatureKind.INSTANCES}
+    assert model.card.longer_side == 256
+    vectors = model.encode_terms([Term(text="coffee")])[0].vectors_VD
+    assert vectors.shape == (1, model.card.vector_width)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_the_same_weights_give_the_same_vectors_and_others_another_fingerprint(tmp_path: Path) -> None:
+    one, again, other = (
+        open_model(str(write_model(tmp_path / name, seed=seed))) for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+
+    assert one.card == again.card
+    assert other.card.fingerprint != one.card.fingerprint
+    asked = [Term(text="open")]
+    first, second = (model.encode_terms(asked)[0].vectors_VD for model in (one, again))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_an_unknown_name_lists_what_ships() -> None:
+    with pytest.raises(ModelNotFound, match="no model 'glyphseek/none'; shipped: ") as refused:
+        find_model("glyphseek/none")
+
+    assert all(name in str(refused.value) for name in shipped_models())
+
+
+def test_a_relative_path_lasts_as_an_absolute_one(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+
+    assert lasting_name(os.path.relpath(folder)) == str(folder)
+
+
+def test_shipped_models_last_under_their_id_and_open() -> None:
+    if not shipped_models():
+        pytest.skip("no weights are shipped in this tree")
+
+    for name in shipped_models():
+        assert lasting_name(name) == name
+        assert open_model(name).card.name == name
+
+
+def test_weights_of_other_shapes_than_the_preset_are_refused(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    preset = json.loads((folder / MANIFEST).read_text())["preset"]
+    change_manifest(folder, preset={**preset, "lstm_width": 24})
+
+    with pytest.raises(CheckpointDamaged, match="lstm"):
+        open_model(str(folder))
+
+
+def test_a_method_that_is_not_known_is_refused_by_name(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    change_manifest(folder, method="magic")
+
+    with pytest.raises(CheckpointDamaged, match="unknown method 'magic'; known: tdsl"):
+        open_model(str(folder))
+
+
+def test_a_preset_of_wrong_types_is_refused(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    preset = json.loads((folder / MANIFEST).read_text())["preset"]
+    change_manifest(folder, preset={**preset, "roi_columns": None})
+
+    with pytest.raises(CheckpointDamaged, match="preset cannot be built"):
+        open_model(str(folder))
