@@ -37,6 +37,9 @@ def train(
     workers: Annotated[int, typer.Option(min=1, help="Renderer processes.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the trainer.")] = 1,
     pool: Annotated[int | None, typer.Option(min=1, help="Rendered samples kept for reuse.")] = None,
+    start_with: Annotated[
+        int | None, typer.Option(min=1, help="Rendered samples to wait for before the first step.")
+    ] = None,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
     validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of weights and of every draw.")] = 0,
@@ -62,6 +65,7 @@ def train(
             backgrounds=backgrounds,
             workers=workers,
             pool=pool,
+            start_with=start_with,
             save_every=save_every,
             validate_every=validate_every,
             seed=seed,

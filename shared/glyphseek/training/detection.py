@@ -38,6 +38,8 @@ class SceneStageSettings:
     """The windows cut from scenes are side x side pixels of the detector's input."""
     scales: tuple[float, float] = (0.5, 1.5)
     """Scenes are resized by a factor drawn log-uniformly from this range before they are cut."""
+    longer_side: int = 704
+    """Real photos are shrunk to this longer side first; `scales` apply on top."""
     width: int = 640
     height: int = 480
     pool: int = 3000
@@ -68,7 +70,7 @@ class SceneStage:
             reuse=settings.reuse,
         )
         self._real = [
-            read_scene(photo, preset.detector_longer_side)
+            read_scene(photo, settings.longer_side)
             for folder in settings.real
             for photo in read_annotated_photos(folder, held_out=False)
         ]

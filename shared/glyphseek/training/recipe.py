@@ -40,6 +40,7 @@ class Recipe:
     backgrounds: Path | None = None
     workers: int = 1
     pool: int | None = None
+    start_with: int | None = None
     save_every: int = 500
     validate_every: int = 1000
     seed: int = 0
@@ -86,7 +87,12 @@ def take_trained_parts(network: Tdsl, folder: RunFolder) -> None:
 
 def build_stage(recipe: Recipe, preset: TdslSettings) -> tuple[Stage, int, Callable[[Tdsl], dict[str, float]]]:
     """Return the stage, its batch size and its validation."""
-    given = {"batch": recipe.batch, "pool": recipe.pool, "real_share": recipe.real_share}
+    given = {
+        "batch": recipe.batch,
+        "pool": recipe.pool,
+        "start_with": recipe.start_with,
+        "real_share": recipe.real_share,
+    }
     changes = {name: value for name, value in given.items() if value is not None}
     stage: Stage
     if recipe.stage == "words":

@@ -82,7 +82,8 @@ class RunFolder:
     def curves(self, *, until: int | None = None) -> list[dict[str, float]]:
         """Return the rows logged so far; with `until`, those up to that step, and forget the later ones."""
         path = self.path / "curves.jsonl"
-        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        rows = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill can leave half a line at the end
         if until is None:
             return rows
         kept = [row for row in rows if row["step"] <= until]
