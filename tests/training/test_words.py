@@ -4,14 +4,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import torch
 
 from glyphseek.datasets.scenes.crops import CropRenderer
-from glyphseek.models.tdsl.settings import ALPHABET
+from glyphseek.errors import SettingError
+from glyphseek.models.tdsl.settings import ALPHABET, find_preset
 from glyphseek.training.annotated import AnnotatedPhoto, AnnotatedWord, is_held_out_word
 from glyphseek.training.words import (
     RENDERED_BATCH,
     WordPatch,
+    WordStage,
+    WordStageSettings,
     augment_colours,
     cut_words,
     greedy_words,
@@ -130,6 +134,11 @@ def test_each_crop_is_augmented_differently() -> None:
 
     assert len({round(float(mean), 3) for mean in means}) == 40
     assert means.min() < 80 < 120 < means.max()
+
+
+def test_a_preset_that_reads_the_pyramid_cannot_learn_from_crops() -> None:
+    with pytest.raises(SettingError, match="tdsl-tiny reads words from the pyramid"):
+        WordStage(find_preset("tdsl-tiny"), WordStageSettings())
 
 
 def test_greedy_reading_merges_repeats_and_drops_blanks() -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glyphseek.datasets.scenes.crops import CropRenderer
+from glyphseek.errors import SettingError
 from glyphseek.models.tdsl.augmentation import augment_word
 from glyphseek.models.tdsl.losses import alignment_loss, ctc_loss, similarity_loss
 from glyphseek.models.tdsl.network import Tdsl
@@ -54,12 +55,19 @@ class WordStageSettings:
 
 
 class WordStage:
-    """Draws batches of crops and computes the loss of the sequence modules."""
+    """Draws batches of crops and computes the loss of the sequence modules.
+
+    Raises SettingError for a preset whose sequence module reads the feature pyramid.
+    """
 
     name = "words"
     parts = ("image_sequence", "text_sequence", "ctc")
 
     def __init__(self, preset: TdslSettings, settings: WordStageSettings) -> None:
+        if preset.roi_source != "image":
+            raise SettingError(
+                f"{preset.name} reads words from the pyramid, not from crops; its stage is 'joint'"
+            )
         self._settings = settings
         self._size = (preset.roi_rows, preset.roi_columns)
         self._margin = preset.roi_margin

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cli.command_line import glyphseek
+
+from glyphseek.models.loading import open_model
+
+
+def test_a_stage_is_trained_and_packaged(tmp_path: Path) -> None:
+    run, model = tmp_path / "words", tmp_path / "model"
+
+    trained = glyphseek(
+        *("train", "words", "--run", run, "--steps", "1", "--batch", "4"), *("--pool", "64", "--start-with", "64")
+    )
+    packaged = glyphseek("package", model, "--run", run, "--data", "64 rendered crops")
+
+    assert trained.code == 0, trained.err
+    assert "rendered_top1" in trained.out
+    assert packaged.code == 0, packaged.err
+    assert json.loads((run / "state.json").read_text())["samples"] == 4
+    command = (run / "command.txt").read_text().strip()
+    assert command.startswith("glyphseek train words --run ")
+    assert command.endswith("--steps 1 --batch 4 --pool 64 --start-with 64")
+    manifest = json.loads((model / "manifest.json").read_text())
+    assert manifest["commands"] == [command]
+    assert manifest["data"] == ["64 rendered crops"]
+    assert open_model(str(model)).card.name == "glyphseek/tdsl-small"
+
+
+def test_an_unknown_preset_lists_the_known_ones(tmp_path: Path) -> None:
+    ended = glyphseek("train", "words", "--run", tmp_path / "run", "--preset", "tdsl-huge")
+
+    assert ended.code == 1
+    assert "ModelNotFound: no preset 'tdsl-huge'; known: tdsl-r50, tdsl-small, tdsl-tiny" in ended.err
