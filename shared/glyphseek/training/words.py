@@ -65,9 +65,7 @@ class WordStage:
 
     def __init__(self, preset: TdslSettings, settings: WordStageSettings) -> None:
         if preset.roi_source != "image":
-            raise SettingError(
-                f"{preset.name} reads words from the pyramid, not from crops; its stage is 'joint'"
-            )
+            raise SettingError(f"{preset.name} reads words from the pyramid, not from crops; its stage is 'joint'")
         self._settings = settings
         self._size = (preset.roi_rows, preset.roi_columns)
         self._margin = preset.roi_margin
