@@ -27,6 +27,10 @@ def answer_queries(
 
     Raises QueryError before anything is printed, and ModelMismatch when the gallery's model is not what it was.
     """
+    import torch
+
+    # A word is too little work for two threads; waking the second one costs up to 100 ms beside a busy database.
+    torch.set_num_threads(1)
     with open_gallery(path) as gallery:
         model = open_model(gallery.description.model, device=device)
         check_model(path, gallery.card, model.card)
