@@ -12,11 +12,17 @@ from glyphseek.queries import Term, TermKind
 from glyphseek.types import Calibration, FeatureKind, Instances, ModelCard, RgbImage
 
 
+def set_text_bias(network: Tdsl, value: float) -> None:
+    bias = network.detector.heads.bias
+    assert bias is not None
+    with torch.no_grad():
+        bias[0] = value
+
+
 def make_encoder(settings: TdslSettings = TINY_PYRAMID) -> TdslEncoder:
     torch.manual_seed(0)
     network = Tdsl(settings)
-    with torch.no_grad():
-        network.detector.heads.bias[0] = -1.0  # an untrained detector finds something
+    set_text_bias(network, -1.0)  # an untrained detector finds something
     card = ModelCard(
         name="test",
         method="tdsl",
@@ -66,8 +72,7 @@ def test_an_image_has_the_same_features_alone_and_in_a_batch() -> None:
 
 def test_an_image_without_detections_has_no_instances() -> None:
     encoder = make_encoder()
-    with torch.no_grad():
-        encoder._network.detector.heads.bias[0] = -30.0  # pyright: ignore[reportPrivateUsage]
+    set_text_bias(encoder._network, -30.0)  # pyright: ignore[reportPrivateUsage]
 
     found = instances_of(encoder, random_image(64, 64))
 

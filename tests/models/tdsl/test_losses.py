@@ -73,7 +73,9 @@ def test_similarity_loss_is_the_sum_of_three_weighted_terms() -> None:
 
     def term(rows: torch.Tensor, row_words: list[str], columns: torch.Tensor, column_words: list[str]) -> float:
         targets = [[1 - edit_distance(a, b) / max(len(a), len(b)) for b in column_words] for a in row_words]
-        cosines = [[sum(x * y for x, y in zip(r, c, strict=True)) for c in columns.tolist()] for r in rows.tolist()]
+        cosines = [
+            [sum((x * y for x, y in zip(r, c, strict=True)), 0.0) for c in columns.tolist()] for r in rows.tolist()
+        ]
         return hardest_columns(cosines, targets)
 
     wanted = term(typed, asked, pooled, WORDS) + term(pooled, WORDS, pooled, WORDS) + term(typed, asked, typed, asked)
