@@ -8,7 +8,7 @@ from glyphseek.models.tdsl.settings import ALPHABET
 
 ACTIONS = ("insert", "delete", "replace", "keep")
 ODDS = (1 / 8, 1 / 8, 1 / 8, 5 / 8)
-"""Insert : delete : replace : keep = 1 : 1 : 1 : 5 per character (TDSL, section 3.4)."""
+"""Insert : delete : replace : keep = 1 : 1 : 1 : 5 per character (TDSL's word augmentation strategy)."""
 
 
 def augment_word(word: str, rng: np.random.Generator) -> str:

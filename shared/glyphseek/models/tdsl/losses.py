@@ -1,4 +1,4 @@
-"""The similarity loss and the CTC loss of TDSL (section 3.3 and 3.4 of the paper)."""
+"""The similarity loss and the CTC loss of TDSL, and an alignment term of our own."""
 
 from __future__ import annotations
 

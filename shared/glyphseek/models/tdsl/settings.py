@@ -99,7 +99,7 @@ PAPER = TdslSettings(
     steps=15,
     step_width=128,
 )
-"""The paper's network (METHODS of the paper, section 3): ResNet-50, 1280 px, 15 x 128."""
+"""The paper's network: ResNet-50, 1280 px, 15 x 128 numbers a word."""
 
 SMALL = TdslSettings(
     name="tdsl-small",
