@@ -64,10 +64,12 @@ class ImageFeatures:
 class TermFeatures:
     """One query term as vectors_VD. Similarity to an image vector x is max over V of <v, x>, in about [-1, 1].
 
-    A word has one variant of unit norm. A prefix has one variant for every word length it may grow to.
+    A word has one variant of unit norm. A prefix has one variant for every word length it may grow to. `tokens_TE` are
+    the term's text tokens, not normalised; None where a method has none.
     """
 
     vectors_VD: FloatArray
+    tokens_TE: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
