@@ -1,4 +1,4 @@
-"""The seams of the system, on one screen: what the jobs (search, indexing, evaluation) ask of a model and two stores.
+"""The seams of the system: what the jobs (search, reranking, indexing, evaluation) ask of a model and two stores.
 
 The protocols stand below the jobs, so that jobs know no adapter and adapters (models, vectors, features) know no job.
 """
@@ -6,10 +6,13 @@ The protocols stand below the jobs, so that jobs know no adapter and adapters (m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from glyphseek.queries import Term
-from glyphseek.types import FloatArray, ImageFeatures, ImageRecord, ModelCard, RgbImage, RowHit, TermFeatures
+from glyphseek.types import FloatArray, ImageFeatures, ImageRecord, MapScores, ModelCard, RgbImage, RowHit, TermFeatures
+
+if TYPE_CHECKING:
+    from glyphseek.tokens import PackedTokens, TokenCodebook
 
 
 class Model(Protocol):
@@ -32,6 +35,25 @@ class Model(Protocol):
         """Return the vectors of normalised query terms, in their order.
 
         Raises QueryError for a term that is too long, or of a kind the model has no understanding of.
+        """
+        ...
+
+
+@runtime_checkable
+class TokenScorer(Protocol):
+    """What a model with token maps can do besides `Model`: say from a stored map whether the image carries a term."""
+
+    @property
+    def codebook(self) -> TokenCodebook | None:
+        """Return what packs and opens this model's token maps beyond plain codecs; None where it has none."""
+        ...
+
+    def score_maps(
+        self, terms: Sequence[TermFeatures], maps: Sequence[PackedTokens], *, with_attention: bool
+    ) -> MapScores:
+        """Return the scores of T terms and K maps, at least one of each, computed in one batch.
+
+        A score depends on its own term and map only. May be called from several threads.
         """
         ...
 

@@ -20,7 +20,7 @@ RgbImage = NDArray[np.uint8]
 
 
 class FeatureKind(StrEnum):
-    """What a method extracts from one image."""
+    """What a method extracts from one image. A method with TOKENS reranks: its model is a `ports.TokenScorer` too."""
 
     GLOBAL = "global"
     INSTANCES = "instances"
@@ -70,6 +70,19 @@ class TermFeatures:
 
     vectors_VD: FloatArray
     tokens_TE: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapScores:
+    """How well K token maps answer T terms: probabilities_TK float32 in [0, 1] that image k carries term t.
+
+    `attention[t][k]` is (H, W) float32, 0 or more and summing to 1: how much of the answer each cell of map k gave. The
+    grid covers the displayed image evenly: cell (y, x) is x / W to (x + 1) / W of its width, y / H to (y + 1) / H of
+    its height. None when it was not asked for.
+    """
+
+    probabilities_TK: FloatArray
+    attention: tuple[tuple[FloatArray, ...], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
