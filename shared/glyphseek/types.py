@@ -98,6 +98,13 @@ class Calibration:
     threshold: float
 
 
+class Fusion(StrEnum):
+    """How a reranked image is scored for a term: cosine plus match probability, or the latter alone."""
+
+    SUM = "sum"
+    MATCH = "match"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
     """What the rest of the system must know of a model, without knowing the model.
@@ -105,6 +112,9 @@ class ModelCard:
     `fingerprint` (32 hex digits) changes whenever stored vectors would: method, weights and input size.
     `max_query_characters` bounds one normalised word. `alphabet` holds every character the model can tell apart.
     `longer_side` is the most pixels the model reads along the longer side of an image, None when it reads all.
+
+    Of a method that reranks, `fusion` says how, and `rerank_calibration` is fitted on what fusion gives; None where
+    `calibration` serves both. `asks_whole_text`: a query of several words is one text to it, and not a mean over words.
     """
 
     name: str
@@ -117,6 +127,9 @@ class ModelCard:
     understands_meaning: bool
     calibration: Calibration
     longer_side: int | None = None
+    rerank_calibration: Calibration | None = None
+    fusion: Fusion = Fusion.SUM
+    asks_whole_text: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ import typer
 
 from glyphseek.errors import GalleryDamaged, GalleryNotFound, ModelMismatch, SettingError
 from glyphseek.features.directory import DirectoryFeatureStore
-from glyphseek.types import Calibration, FeatureKind, ModelCard
+from glyphseek.types import Calibration, FeatureKind, Fusion, ModelCard
 from glyphseek.vectors.milvus import MilvusLiteStore
 
 GALLERY_FILE = "gallery.json"
@@ -67,6 +67,9 @@ def describe(path: Path) -> GalleryDescription:
         card = values["card"]
         card["features"] = frozenset(FeatureKind(kind) for kind in card["features"])
         card["calibration"] = Calibration(**card["calibration"])
+        if card.get("rerank_calibration") is not None:
+            card["rerank_calibration"] = Calibration(**card["rerank_calibration"])
+        card["fusion"] = Fusion(card.get("fusion", Fusion.SUM))
         values["card"] = ModelCard(**card)
         description = GalleryDescription(**values)
     except (ValueError, TypeError, KeyError) as error:
