@@ -1,7 +1,19 @@
 """Image features as bytes: one self-checking blob per image, one codec per file, one header."""
 
-from glyphseek.tokens.blob import inspect, pack, unpack
+from glyphseek.tokens.blob import inspect, pack, unpack, unpack_vectors
+from glyphseek.tokens.codebook import TokenCodebook
 from glyphseek.tokens.codecs import CodecName
-from glyphseek.tokens.header import BlobHeader
+from glyphseek.tokens.layout import BlobHeader
+from glyphseek.tokens.packed import PackedTokens, open_tokens
 
-__all__ = ["BlobHeader", "CodecName", "inspect", "pack", "unpack"]
+__all__ = [
+    "BlobHeader",
+    "CodecName",
+    "PackedTokens",
+    "TokenCodebook",
+    "inspect",
+    "open_tokens",
+    "pack",
+    "unpack",
+    "unpack_vectors",
+]

@@ -1,8 +1,9 @@
 """One image's features to one blob and back.
 
-Payload order: the global vector; then boxes, scores and vectors of the instances; then text likelihood and tokens of
-the map. Boxes, scores and likelihood are float32 and exact in every codec, the rest goes through the codec. Vectors
-that are of unit norm by contract (global and instances) are normalised again after decoding.
+Payload order: tokens, text likelihood and mask of the map; then the global vector; then boxes, scores and vectors of
+the instances. Boxes and scores are float32 and exact in every codec, likelihood has eight bits, the rest goes through
+the codec. Vectors that are of unit norm by contract (global and instances) are normalised again after decoding; tokens
+are not.
 """
 
 from __future__ import annotations
@@ -11,23 +12,41 @@ import math
 
 import numpy as np
 
-from glyphseek.errors import BlobForeign, InputError
+from glyphseek.errors import InputError
+from glyphseek.tokens.codebook import TokenCodebook
 from glyphseek.tokens.codecs import CODECS, CodecName, find_codec
-from glyphseek.tokens.header import HEADER_BYTES, BlobHeader, join_blob, parse_fingerprint, read_header
+from glyphseek.tokens.encoding import EncodedMap, encode_map
+from glyphseek.tokens.header import join_blob, read_header, read_header_of
+from glyphseek.tokens.layout import BlobHeader, Sections, locate
+from glyphseek.tokens.packed import PackedTokens, view_tokens
+from glyphseek.tokens.units import read_units
 from glyphseek.types import FloatArray, ImageFeatures, Instances, TokenMap
 
-_SMALLEST_NORM = np.float32(1e-30)
 
-
-def pack(features: ImageFeatures, *, codec: CodecName, fingerprint: str) -> bytes:
+def pack(
+    features: ImageFeatures,
+    *,
+    codec: CodecName,
+    fingerprint: str,
+    codebook: TokenCodebook | None = None,
+    keep_likelihood: float = 0.0,
+) -> bytes:
     """Return the features as one blob of model `fingerprint` (32 hex digits in lower case); absent kinds stay absent.
 
-    Raises InputError for shapes that disagree, a value that is not finite, or one that the codec cannot hold, and
-    SettingError for an unknown codec.
+    A `codebook` with a projection narrows the tokens in every codec; residual codecs need one with centroids. Tokens of
+    a text likelihood below `keep_likelihood` are not stored (the likeliest always is); 0 stores all. Raises InputError
+    for shapes that disagree, a value that is not finite, or one that the codec cannot hold, and SettingError for an
+    unknown codec or one that needs a codebook that is not given.
     """
-    encode = find_codec(codec).encode
+    encode = find_codec(codec).vectors.encode
     parts: list[bytes] = []
+    encoded: EncodedMap | None = None
     vector_D, instances, token_map = features.global_vector_D, features.instances, features.token_map
+    if token_map is not None:
+        encoded = encode_map(
+            _checked_map(token_map), codec=CodecName(codec), codebook=codebook, keep_likelihood=keep_likelihood
+        )
+        parts += [encoded.payload]
     if vector_D is not None:
         parts += [encode(_checked(vector_D, (None,), "global vector")[None, :])]
     if instances is not None:
@@ -37,39 +56,40 @@ def pack(features: ImageFeatures, *, codec: CodecName, fingerprint: str) -> byte
             _as_bytes(_checked(instances.scores_N, (count,), "scores")),
             encode(_checked(instances.vectors_ND, (count, None), "instance vectors")),
         ]
-    if token_map is not None:
-        tokens_HWE = _checked(token_map.tokens_HWE, (None, None, None), "tokens")
-        rows, columns, width = tokens_HWE.shape
-        parts += [
-            _as_bytes(_checked(token_map.text_likelihood_HW, (rows, columns), "text likelihood")),
-            encode(tokens_HWE.reshape(rows * columns, width)),
-        ]
     header = BlobHeader(
         codec=CodecName(codec),
         fingerprint=fingerprint,
         global_width=None if vector_D is None else len(vector_D),
         instances_shape=None if instances is None else (len(instances), instances.vectors_ND.shape[1]),
         tokens_shape=None if token_map is None else _triple(token_map.tokens_HWE.shape),
+        stored_width=None if encoded is None else encoded.stored_width,
+        kept_tokens=None if encoded is None else encoded.kept_tokens,
+        has_likelihood=encoded is not None and encoded.has_likelihood,
+        codebook=None if encoded is None else encoded.codebook,
     )
     return join_blob(header, b"".join(parts))
 
 
-def unpack(blob: bytes, *, fingerprint: str) -> ImageFeatures:
+def unpack(blob: bytes, *, fingerprint: str, codebook: TokenCodebook | None = None) -> ImageFeatures:
     """Return the features of a blob written by the model `fingerprint`, as float32 arrays that do not share its memory.
 
-    Raises BlobDamaged, or BlobForeign when it is sound but of another version, codec or model; InputError when
-    `fingerprint` itself has not the form of one.
+    Tokens that were not stored return as zeros of likelihood 0. Raises BlobDamaged, or BlobForeign when it is sound but
+    of another version, codec, model or codebook; InputError when `fingerprint` itself has not the form of one.
     """
-    header = read_header(blob)
-    if header.fingerprint != fingerprint:
-        parse_fingerprint(fingerprint)
-        raise BlobForeign(f"blob is of model {header.fingerprint}, expected {fingerprint}")
-    reader = _PayloadReader(blob, header.codec)
-    return ImageFeatures(
-        global_vector_D=None if header.global_width is None else reader.read_units(1, header.global_width)[0],
-        instances=None if header.instances_shape is None else _read_instances(reader, *header.instances_shape),
-        token_map=None if header.tokens_shape is None else _read_token_map(reader, *header.tokens_shape),
-    )
+    header = read_header_of(blob, fingerprint)
+    vectors = _read_vectors(blob, header)
+    if header.tokens_shape is None:
+        return vectors
+    token_map = _spread_map(view_tokens(blob, header, codebook))
+    return ImageFeatures(global_vector_D=vectors.global_vector_D, instances=vectors.instances, token_map=token_map)
+
+
+def unpack_vectors(blob: bytes, *, fingerprint: str) -> ImageFeatures:
+    """Return the global vector and the instances alone, without a token map, for which no codebook is needed.
+
+    Raises as `unpack` does.
+    """
+    return _read_vectors(blob, read_header_of(blob, fingerprint))
 
 
 def inspect(blob: bytes) -> BlobHeader:
@@ -77,44 +97,47 @@ def inspect(blob: bytes) -> BlobHeader:
     return read_header(blob)
 
 
-class _PayloadReader:
-    """Walks once over the payload of a checked blob; every read is of a size that the header announced."""
-
-    def __init__(self, blob: bytes, codec: CodecName) -> None:
-        self._blob = memoryview(blob)
-        self._place = HEADER_BYTES
-        self._codec = CODECS[codec]
-
-    def read_exact(self, *shape: int) -> FloatArray:
-        """Return the next array that was stored as float32."""
-        buffer = self._take(4 * math.prod(shape))
-        return np.frombuffer(buffer, dtype="<f4").astype(np.float32).reshape(shape)
-
-    def read_coded(self, rows: int, width: int) -> FloatArray:
-        """Return the next (R, D) array that went through the codec."""
-        return self._codec.decode(self._take(self._codec.size(rows, width)), rows, width)
-
-    def read_units(self, rows: int, width: int) -> FloatArray:
-        """Return the next (R, D) array with each row at unit norm; a row of zeros stays one."""
-        rows_RD = self.read_coded(rows, width)
-        norms_R = np.sqrt(np.einsum("rd,rd->r", rows_RD, rows_RD))
-        rows_RD *= (1 / np.maximum(norms_R, _SMALLEST_NORM))[:, None]
-        return rows_RD
-
-    def _take(self, size: int) -> memoryview:
-        start, self._place = self._place, self._place + size
-        return self._blob[start : self._place]
+def _read_vectors(blob: bytes, header: BlobHeader) -> ImageFeatures:
+    buffer, sections, codec = memoryview(blob), locate(header), CODECS[header.codec].vectors
+    global_vector_D = None
+    if header.global_width is not None:
+        global_vector_D = read_units(buffer[sections.global_vector], codec, 1, header.global_width)[0]
+    return ImageFeatures(
+        global_vector_D=global_vector_D,
+        instances=None if header.instances_shape is None else _read_instances(buffer, header, sections),
+    )
 
 
-def _read_instances(reader: _PayloadReader, count: int, width: int) -> Instances:
-    boxes_N4, scores_N = reader.read_exact(count, 4), reader.read_exact(count)
-    return Instances(vectors_ND=reader.read_units(count, width), boxes_N4=boxes_N4, scores_N=scores_N)
+def _read_instances(buffer: memoryview, header: BlobHeader, sections: Sections) -> Instances:
+    count, width = header.instances_shape or (0, 0)
+    codec = CODECS[header.codec].vectors
+    return Instances(
+        vectors_ND=read_units(buffer[sections.instance_vectors], codec, count, width),
+        boxes_N4=_read_exact(buffer[sections.boxes], count, 4),
+        scores_N=_read_exact(buffer[sections.scores], count),
+    )
 
 
-def _read_token_map(reader: _PayloadReader, rows: int, columns: int, width: int) -> TokenMap:
-    likelihood_HW = reader.read_exact(rows, columns)
-    tokens_HWE = reader.read_coded(rows * columns, width).reshape(rows, columns, width)
-    return TokenMap(tokens_HWE=tokens_HWE, text_likelihood_HW=likelihood_HW)
+def _read_exact(buffer: memoryview, *shape: int) -> FloatArray:
+    return np.frombuffer(buffer, dtype="<f4", count=math.prod(shape)).astype(np.float32).reshape(shape)
+
+
+def _spread_map(packed: PackedTokens) -> TokenMap:
+    rows, columns, width = packed.shape
+    tokens_NE = packed.decode()
+    if packed.kept_N is not None:
+        kept_NE, tokens_NE = tokens_NE, np.zeros((rows * columns, width), dtype=np.float32)
+        tokens_NE[packed.kept_N] = kept_NE
+    return TokenMap(
+        tokens_HWE=tokens_NE.reshape(rows, columns, width),
+        text_likelihood_HW=packed.spread(packed.decode_likelihood()),
+    )
+
+
+def _checked_map(token_map: TokenMap) -> TokenMap:
+    tokens_HWE = _checked(token_map.tokens_HWE, (None, None, None), "tokens")
+    _checked(token_map.text_likelihood_HW, tokens_HWE.shape[:2], "text likelihood")
+    return token_map
 
 
 def _checked(array: FloatArray, shape: tuple[int | None, ...], what: str) -> FloatArray:

@@ -8,6 +8,7 @@ unit vector moves by more; on random unit vectors of width 768 the distance is a
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glyphseek.errors import InputError
 from glyphseek.types import FloatArray
@@ -31,14 +32,19 @@ def encode(rows_RD: FloatArray) -> bytes:
 
 
 def decode(buffer: memoryview, rows: int, width: int) -> FloatArray:
-    """Return the (R, D) values that `encode` stored; `buffer` has exactly `size(rows, width)` bytes.
+    """Return the (R, D) values that `encode` stored; `buffer` has exactly `size(rows, width)` bytes."""
+    return widen(np.frombuffer(buffer, dtype="<f2").reshape(rows, width))
+
+
+def widen(halves: NDArray[np.float16]) -> FloatArray:
+    """Return finite halves as float32, in their shape.
 
     Bits are shifted into place as integers and rescaled, which is exact for finite values and measures four times
     as fast as NumPy's own conversion (6 against 26 us for 20 x 768).
     """
-    bits = np.frombuffer(buffer, dtype="<i2").astype(np.int32)
+    bits = halves.view(np.int16).astype(np.int32)
     bits <<= 13
     bits &= _SIGN_AND_MAGNITUDE
     values = bits.view(np.float32)
     values *= _EXPONENT_SHIFT
-    return values.reshape(rows, width)
+    return values

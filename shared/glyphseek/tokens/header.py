@@ -1,85 +1,39 @@
 """The header in front of every blob: what it holds, of which model, and a checksum over all of it.
 
-Layout, little endian, 48 bytes; everything after the checksum, payload included, is under the checksum:
+Layout of version 2, little endian, 80 bytes; everything after the checksum, payload included, is under the checksum:
 
     magic 4s "GSFB" | crc32 u32 | version u16 | codec u8 | dtype u8 | kinds u8 | zero 3 bytes
-    | fingerprint 16 bytes | global width u16 | instance width u16 | instances u32 | map rows u16 | map columns u16
-    | token width u16 | zero u16
+    | fingerprint 16 bytes | codebook 16 bytes, zero for none | global width u16 | instance width u16 | instances u32
+    | map rows u16 | map columns u16 | token width u16 | stored width u16 | kept tokens u32 | zero 12 bytes
 
-Magic, checksum and version keep their places in every later version, so that a blob of another version is told from
-a damaged one.
+Version 1 has 48 bytes: the same up to the fingerprint, then global width to token width and two zero bytes. Magic,
+checksum and version keep their places in every later version, so that a blob of another version is told from a damaged
+one.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 
 from glyphseek.errors import BlobDamaged, BlobForeign, InputError
 from glyphseek.tokens.codecs import CODECS, CodecName
+from glyphseek.tokens.layout import HEADER_BYTES, VERSION, BlobHeader, locate
 
 MAGIC = b"GSFB"
-VERSION = 1
 
-_LAYOUT = struct.Struct("<4sIHBBB3x16sHHIHHHH")
+_LAYOUT_1 = struct.Struct("<4sIHBBB3x16sHHIHHHH")
+_LAYOUT_2 = struct.Struct("<4sIHBBB3x16s16sHHIHHHHI12x")
+_START = struct.Struct("<4sIHBB")
 _CHECKED_FROM = 8
-_HAS_GLOBAL, _HAS_INSTANCES, _HAS_TOKENS = 1, 2, 4
-_LARGEST_SIDE, _MOST_INSTANCES = 2**16 - 1, 2**32 - 1
-
-HEADER_BYTES = _LAYOUT.size
-"""Length of the header; the payload starts here."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobHeader:
-    """What one blob holds. A kind of feature that is absent has None in place of its shape.
-
-    global_width: D. instances_shape: (N, D). tokens_shape: (H, W, E). Widths and map sides are at most 65,535.
-    `fingerprint` is the model's, 32 hex digits in lower case.
-    """
-
-    codec: CodecName
-    fingerprint: str
-    global_width: int | None
-    instances_shape: tuple[int, int] | None
-    tokens_shape: tuple[int, int, int] | None
-
-    @property
-    def payload_bytes(self) -> int:
-        """Return the exact length of the payload that these shapes need."""
-        size = CODECS[self.codec].size
-        total = 0 if self.global_width is None else size(1, self.global_width)
-        if self.instances_shape is not None:
-            instances, width = self.instances_shape
-            total += 20 * instances + size(instances, width)
-        if self.tokens_shape is not None:
-            rows, columns, width = self.tokens_shape
-            total += 4 * rows * columns + size(rows * columns, width)
-        return total
+_HAS_GLOBAL, _HAS_INSTANCES, _HAS_TOKENS, _HAS_LIKELIHOOD, _IS_MASKED = 1, 2, 4, 8, 16
+_LARGEST_SIDE, _LARGEST_COUNT = 2**16 - 1, 2**32 - 1
+_NO_CODEBOOK = bytes(16)
 
 
 def join_blob(header: BlobHeader, payload: bytes) -> bytes:
     """Return header, checksum and payload as one blob. Raises InputError for a shape or fingerprint it cannot hold."""
-    codec = CODECS[header.codec]
-    instances, instance_width = header.instances_shape or (0, 0)
-    sides = (header.global_width or 0, instance_width, *(header.tokens_shape or (0, 0, 0)))
-    if max(sides) > _LARGEST_SIDE or instances > _MOST_INSTANCES:
-        raise InputError(f"a blob holds widths and map sides up to {_LARGEST_SIDE}, these are {sides}")
-    start = _LAYOUT.pack(
-        MAGIC,
-        0,
-        VERSION,
-        codec.code,
-        codec.dtype_code,
-        _kinds_of(header),
-        parse_fingerprint(header.fingerprint),
-        *sides[:2],
-        instances,
-        *sides[2:],
-        0,
-    )
-    checked = start[_CHECKED_FROM:] + payload
+    checked = _start_of(header)[_CHECKED_FROM:] + payload
     return MAGIC + struct.pack("<I", zlib.crc32(checked)) + checked
 
 
@@ -88,23 +42,37 @@ def read_header(blob: bytes) -> BlobHeader:
 
     Raises BlobDamaged, or BlobForeign for a sound blob of another format version or with an unknown codec.
     """
-    if len(blob) < HEADER_BYTES:
-        raise BlobDamaged(f"blob has {len(blob)} bytes, its header alone has {HEADER_BYTES}")
-    magic, crc, version, code, dtype_code, *rest = _LAYOUT.unpack_from(blob)
+    if len(blob) < HEADER_BYTES[1]:
+        raise BlobDamaged(f"blob has {len(blob)} bytes, its header alone has {HEADER_BYTES[1]}")
+    magic, crc, version, code, dtype_code = _START.unpack_from(blob)
     if magic != MAGIC:
         raise BlobDamaged(f"blob starts with {magic!r}, expected {MAGIC!r}")
     codec = _name_codec(code, dtype_code)
-    header = _parse(codec, *rest) if version == VERSION and codec is not None else None
-    if header is not None and len(blob) != HEADER_BYTES + header.payload_bytes:
-        raise BlobDamaged(f"blob has {len(blob)} bytes, its shapes need {HEADER_BYTES + header.payload_bytes}")
+    header = None if version not in HEADER_BYTES or codec is None else _parse(blob, version, codec)
+    if header is not None and len(blob) != locate(header).end:
+        raise BlobDamaged(f"blob has {len(blob)} bytes, its shapes need {locate(header).end}")
     found = zlib.crc32(memoryview(blob)[_CHECKED_FROM:])
     if found != crc:
         raise BlobDamaged(f"blob has checksum {found:08x}, its header states {crc:08x}")
-    if version != VERSION:
-        raise BlobForeign(f"blob has format version {version}, expected {VERSION}")
+    if version not in HEADER_BYTES:
+        raise BlobForeign(f"blob has format version {version}, expected {' or '.join(map(str, HEADER_BYTES))}")
     if header is None:
         known = ", ".join(f"{known.code}/{known.dtype_code} ({name})" for name, known in CODECS.items())
         raise BlobForeign(f"blob has codec {code} with element type {dtype_code}, known are {known}")
+    if version == VERSION and _start_of(header)[_CHECKED_FROM:] != blob[_CHECKED_FROM : HEADER_BYTES[VERSION]]:
+        raise BlobDamaged("blob has a header that contradicts itself")
+    return header
+
+
+def read_header_of(blob: bytes, fingerprint: str) -> BlobHeader:
+    """Return the header of a sound blob of the model `fingerprint`.
+
+    Raises as `read_header`, BlobForeign for another model, and InputError when `fingerprint` has not the form of one.
+    """
+    header = read_header(blob)
+    if header.fingerprint != fingerprint:
+        parse_fingerprint(fingerprint)
+        raise BlobForeign(f"blob is of model {header.fingerprint}, expected {fingerprint}")
     return header
 
 
@@ -115,33 +83,90 @@ def parse_fingerprint(fingerprint: str) -> bytes:
     return bytes.fromhex(fingerprint)
 
 
+def _start_of(header: BlobHeader) -> bytes:
+    """Return the header's bytes of the version that is written, with a checksum of zero."""
+    codec = CODECS[header.codec]
+    instances, instance_width = header.instances_shape or (0, 0)
+    map_sides = header.tokens_shape or (0, 0, 0)
+    sides = (header.global_width or 0, instance_width, *map_sides, header.stored_width or 0)
+    if max(sides) > _LARGEST_SIDE or max(instances, header.stored_tokens) > _LARGEST_COUNT:
+        raise InputError(f"a blob holds widths and map sides up to {_LARGEST_SIDE}, these are {sides}")
+    return _LAYOUT_2.pack(
+        MAGIC,
+        0,
+        VERSION,
+        codec.code,
+        codec.dtype_code,
+        _kinds_of(header),
+        parse_fingerprint(header.fingerprint),
+        _NO_CODEBOOK if header.codebook is None else parse_fingerprint(header.codebook),
+        *sides[:2],
+        instances,
+        *sides[2:],
+        header.kept_tokens or 0,
+    )
+
+
 def _kinds_of(header: BlobHeader) -> int:
     return (
         (_HAS_GLOBAL if header.global_width is not None else 0)
         | (_HAS_INSTANCES if header.instances_shape is not None else 0)
         | (_HAS_TOKENS if header.tokens_shape is not None else 0)
+        | (_HAS_LIKELIHOOD if header.has_likelihood else 0)
+        | (_IS_MASKED if header.kept_tokens is not None else 0)
     )
 
 
-def _parse(
-    codec: CodecName,
-    kinds: int,
-    fingerprint: bytes,
-    global_width: int,
-    instance_width: int,
-    instances: int,
-    rows: int,
-    columns: int,
-    token_width: int,
-    _zero: int,
-) -> BlobHeader:
+def _parse(blob: bytes, version: int, codec: CodecName) -> BlobHeader | None:
+    """Return what the header states, None when it has no sense in this version."""
+    return _parse_1(blob, codec) if version == 1 else _parse_2(blob, codec)
+
+
+def _parse_1(blob: bytes, codec: CodecName) -> BlobHeader | None:
+    _, _, _, _, _, kinds, fingerprint, *sides, _ = _LAYOUT_1.unpack_from(blob)
+    global_width, instance_width, instances, rows, columns, token_width = sides
+    has_tokens = bool(kinds & _HAS_TOKENS)
+    if CODECS[codec].residual_bits is not None:
+        return None
     return BlobHeader(
+        version=1,
         codec=codec,
         fingerprint=fingerprint.hex(),
         global_width=global_width if kinds & _HAS_GLOBAL else None,
         instances_shape=(instances, instance_width) if kinds & _HAS_INSTANCES else None,
-        tokens_shape=(rows, columns, token_width) if kinds & _HAS_TOKENS else None,
+        tokens_shape=(rows, columns, token_width) if has_tokens else None,
+        stored_width=token_width if has_tokens else None,
+        has_likelihood=has_tokens,
     )
+
+
+def _parse_2(blob: bytes, codec: CodecName) -> BlobHeader:
+    if len(blob) < HEADER_BYTES[2]:
+        raise BlobDamaged(f"blob has {len(blob)} bytes, its header alone has {HEADER_BYTES[2]}")
+    _, _, _, _, _, kinds, fingerprint, codebook, *sides, kept = _LAYOUT_2.unpack_from(blob)
+    global_width, instance_width, instances, rows, columns, token_width, stored_width = sides
+    has_tokens = bool(kinds & _HAS_TOKENS)
+    header = BlobHeader(
+        codec=codec,
+        fingerprint=fingerprint.hex(),
+        global_width=global_width if kinds & _HAS_GLOBAL else None,
+        instances_shape=(instances, instance_width) if kinds & _HAS_INSTANCES else None,
+        tokens_shape=(rows, columns, token_width) if has_tokens else None,
+        stored_width=stored_width if has_tokens else None,
+        kept_tokens=kept if kinds & _IS_MASKED else None,
+        has_likelihood=bool(kinds & _HAS_LIKELIHOOD),
+        codebook=None if codebook == _NO_CODEBOOK else codebook.hex(),
+    )
+    if not _is_possible(header):
+        raise BlobDamaged("blob has a header that contradicts itself")
+    return header
+
+
+def _is_possible(header: BlobHeader) -> bool:
+    if header.tokens_shape is None:
+        return header.kept_tokens is None and not header.has_likelihood and header.codebook is None
+    needs_codebook = CODECS[header.codec].residual_bits is not None or header.stored_width != header.tokens_shape[2]
+    return header.stored_tokens <= header.cells and (header.codebook is not None or not needs_codebook)
 
 
 def _name_codec(code: int, dtype_code: int) -> CodecName | None:

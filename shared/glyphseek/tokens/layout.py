@@ -1,0 +1,96 @@
+"""What one blob holds, and where in its payload each part lies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from glyphseek.tokens.codecs import CODECS, CodecName
+
+VERSION = 2
+"""The version that is written; version 1 is still read."""
+HEADER_BYTES = {1: 48, VERSION: 80}
+"""Length of the header by version; the payload starts there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobHeader:
+    """What one blob holds. A kind of feature that is absent has None in place of its shape.
+
+    global_width: D. instances_shape: (N, D). tokens_shape: (H, W, E), E the model's token width. stored_width: of a
+    token in the blob, None without tokens. kept_tokens: how many tokens of the map are stored, None for all of them.
+    has_likelihood: whether the map's text likelihood is stored; it is 1 everywhere otherwise. codebook: fingerprint of
+    the codebook that the tokens need, None for none. Widths and map sides are at most 65,535. `fingerprint` is the
+    model's; both fingerprints are 32 hex digits in lower case.
+    """
+
+    codec: CodecName
+    fingerprint: str
+    global_width: int | None
+    instances_shape: tuple[int, int] | None
+    tokens_shape: tuple[int, int, int] | None
+    stored_width: int | None = None
+    kept_tokens: int | None = None
+    has_likelihood: bool = False
+    codebook: str | None = None
+    version: int = VERSION
+
+    @property
+    def cells(self) -> int:
+        """Return how many cells the token map has, 0 without one."""
+        return 0 if self.tokens_shape is None else self.tokens_shape[0] * self.tokens_shape[1]
+
+    @property
+    def stored_tokens(self) -> int:
+        """Return how many tokens the blob holds."""
+        return self.cells if self.kept_tokens is None else self.kept_tokens
+
+    @property
+    def payload_bytes(self) -> int:
+        """Return the exact length of the payload that these shapes need."""
+        return locate(self).end - HEADER_BYTES[self.version]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sections:
+    """The bytes of each part of a blob, empty for a part that it does not hold; `end` is the length of the blob."""
+
+    tokens: slice
+    likelihood: slice
+    mask: slice
+    global_vector: slice
+    boxes: slice
+    scores: slice
+    instance_vectors: slice
+    end: int
+
+
+def locate(header: BlobHeader) -> Sections:
+    """Return where the parts of a blob with this header lie.
+
+    Version 2 begins with the tokens, so that scales and halves in them are aligned; version 1 ended with them.
+    """
+    codec = CODECS[header.codec]
+    instances, width = header.instances_shape or (0, 0)
+    likelihood_bytes = 4 if header.version == 1 else 1
+    map_sizes = {
+        "tokens": codec.token_bytes(header.stored_tokens, header.stored_width or 0),
+        "likelihood": likelihood_bytes * header.stored_tokens * header.has_likelihood,
+        "mask": 0 if header.kept_tokens is None else math.ceil(header.cells / 8),
+    }
+    vector_sizes = {
+        "global_vector": 0 if header.global_width is None else codec.vectors.size(1, header.global_width),
+        "boxes": 16 * instances,
+        "scores": 4 * instances,
+        "instance_vectors": codec.vectors.size(instances, width),
+    }
+    if header.version == 1:
+        sizes = vector_sizes | {"mask": 0, "likelihood": map_sizes["likelihood"], "tokens": map_sizes["tokens"]}
+    else:
+        sizes = map_sizes | vector_sizes
+    places: dict[str, slice] = {}
+    place = HEADER_BYTES[header.version]
+    for name, size in sizes.items():
+        places[name] = slice(place, place + size)
+        place += size
+    return Sections(**places, end=place)

@@ -1,0 +1,24 @@
+"""Vectors that are of unit norm by contract, read back from a codec that rounds them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glyphseek.errors import BlobDamaged
+from glyphseek.tokens.codecs import VectorCodec
+from glyphseek.types import FloatArray
+
+_SMALLEST_NORM = np.float32(1e-30)
+
+
+def read_units(buffer: memoryview, codec: VectorCodec, rows: int, width: int) -> FloatArray:
+    """Return (R, D) vectors, each scaled to unit norm again; a row of zeros stays one.
+
+    Raises BlobDamaged for a value that is not finite, which no codec writes.
+    """
+    rows_RD = codec.decode(buffer, rows, width)
+    norms_R = np.sqrt(np.einsum("rd,rd->r", rows_RD, rows_RD))
+    if not np.isfinite(norms_R).all():
+        raise BlobDamaged("blob holds a vector that is not finite")
+    rows_RD *= (1 / np.maximum(norms_R, _SMALLEST_NORM))[:, None]
+    return rows_RD
