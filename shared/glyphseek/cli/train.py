@@ -17,11 +17,12 @@ class StageName(StrEnum):
     WORDS = "words"
     DETECTOR = "detector"
     JOINT = "joint"
+    TOKENS = "tokens"
 
 
 def train(
     stage: Annotated[
-        StageName, typer.Argument(help="words: read cropped words; detector: find words; joint: both on scenes.")
+        StageName, typer.Argument(help="TDSL: words (read crops), detector (find words), joint. CAYN's small CLIP: tokens (read scenes).")
     ],
     run: Annotated[Path, typer.Option(help="Run folder; an existing one is resumed.")],
     preset: Annotated[str, typer.Option(help="Preset whose network is trained.")] = "tdsl-small",

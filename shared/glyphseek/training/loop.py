@@ -6,17 +6,19 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.training.run import Progress, RunFolder
 
+Network = TypeVar("Network", bound=nn.Module)
+NetworkIn = TypeVar("NetworkIn", bound=nn.Module, contravariant=True)
 
-class Stage(Protocol):
+
+class Stage(Protocol[NetworkIn]):
     """What is learned, from which data."""
 
     @property
@@ -29,7 +31,7 @@ class Stage(Protocol):
         """Return the names of the network's parts that this stage trains; the others are frozen."""
         ...
 
-    def loss(self, network: Tdsl, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
+    def loss(self, network: NetworkIn, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Return the named terms whose sum is trained, on one fresh batch."""
         ...
 
@@ -62,13 +64,13 @@ def rate_at(step: int, settings: LoopSettings) -> float:
 
 
 def run_stage(
-    network: Tdsl,
-    stage: Stage,
+    network: Network,
+    stage: Stage[Network],
     folder: RunFolder,
     settings: LoopSettings,
     *,
     batch: int,
-    validate: Callable[[Tdsl], dict[str, float]],
+    validate: Callable[[Network], dict[str, float]],
     report: Callable[[dict[str, float]], None],
 ) -> Progress:
     """Train `stage` until `settings.steps`, from the folder's last state if there is one, and return where it ended."""
@@ -103,7 +105,7 @@ def run_stage(
 
 
 def train_step(
-    network: Tdsl, stage: Stage, optimizer: torch.optim.Optimizer, settings: LoopSettings, step: int
+    network: Network, stage: Stage[Network], optimizer: torch.optim.Optimizer, settings: LoopSettings, step: int
 ) -> dict[str, float]:
     """Take one optimiser step and return the value of each term. A step whose gradient is not finite is skipped."""
     for group in optimizer.param_groups:
@@ -117,7 +119,7 @@ def train_step(
     return {name: float(value.detach()) for name, value in terms.items()} | {"gradient_norm": float(norm)}
 
 
-def set_training(network: Tdsl, parts: tuple[str, ...]) -> None:
+def set_training(network: nn.Module, parts: tuple[str, ...]) -> None:
     """Put the trained parts into training mode and the frozen ones into inference mode."""
     for name, part in network.named_children():
         part.train(name in parts)

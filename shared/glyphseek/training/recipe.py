@@ -6,29 +6,51 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
+from glyphseek.errors import ModelNotFound
+from glyphseek.models.cayn.small.settings import PRESETS as SMALL_CLIPS
+from glyphseek.models.cayn.small.settings import SmallSettings
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import TdslSettings, find_preset
-from glyphseek.training.annotated import spell
+from glyphseek.training.annotated import read_annotated_photos, spell
 from glyphseek.training.detection import SceneStage, SceneStageSettings
 from glyphseek.training.loop import LoopSettings, Stage, run_stage
+from glyphseek.training.reading.reader import Reader
+from glyphseek.training.reading.stage import TokenStage, TokenStageSettings
+from glyphseek.training.reading.validation import TokenValidation, WordWindow, word_windows
 from glyphseek.training.rendering import open_crop_renderer
 from glyphseek.training.run import Progress, RunFolder
+from glyphseek.training.scenes import make_scenes, read_scene
 from glyphseek.training.validation import DetectionValidation, WordValidation, held_out_scenes, real_crops
 from glyphseek.training.words import Crop, WordStage, WordStageSettings
 
 RENDERED_VALIDATION_CROPS = 512
+RENDERED_VALIDATION_BATCHES = 30
+VALIDATION_WINDOWS = 400
+
+Trained = TypeVar("Trained", bound=nn.Module)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training(Generic[Trained]):
+    """All that one call of the trainer needs: network, stage, its batch size and its validation."""
+
+    network: Trained
+    stage: Stage[Trained]
+    batch: int
+    validate: Callable[[Trained], dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """One call of the trainer. None means the stage's own default."""
 
-    stage: Literal["words", "detector", "joint"]
+    stage: Literal["words", "detector", "joint", "tokens"]
     run: Path
     preset: str
     steps: int
@@ -60,11 +82,19 @@ class Recipe:
 def run_recipe(recipe: Recipe, *, report: Callable[[dict[str, float]], None]) -> Progress:
     """Train the recipe's stage to its last step and return where it ended; resumes the run folder if it has a state."""
     torch.manual_seed(recipe.seed)
-    preset = find_preset(recipe.preset)
-    network = Tdsl(preset).to(memory_format=torch.channels_last)
+    if recipe.stage == "tokens":
+        return carry_out(recipe, build_token_stage(recipe), report)
+    return carry_out(recipe, build_stage(recipe, find_preset(recipe.preset)), report)
+
+
+def carry_out(recipe: Recipe, training: Training[Trained], report: Callable[[dict[str, float]], None]) -> Progress:
+    """Run the training in the recipe's folder, from where it stopped."""
+    network, stage = training.network.to(memory_format=torch.channels_last), training.stage
     for folder in recipe.start:
         take_trained_parts(network, RunFolder(folder))
-    stage, batch, validate = build_stage(recipe, preset)
+    recipe.run.mkdir(parents=True, exist_ok=True)
+    (recipe.run / "parts.txt").write_text(" ".join(stage.parts))
+    (recipe.run / "command.txt").write_text(recipe.command() + "\n")
     loop = LoopSettings(
         steps=recipe.steps,
         rate=recipe.rate,
@@ -72,29 +102,35 @@ def run_recipe(recipe: Recipe, *, report: Callable[[dict[str, float]], None]) ->
         validate_every=recipe.validate_every,
         seed=recipe.seed,
     )
+    folder = RunFolder(recipe.run)
     try:
-        return run_stage(network, stage, RunFolder(recipe.run), loop, batch=batch, validate=validate, report=report)
+        return run_stage(network, stage, folder, loop, batch=training.batch, validate=training.validate, report=report)
     finally:
         stage.close()
 
 
-def take_trained_parts(network: Tdsl, folder: RunFolder) -> None:
+def take_trained_parts(network: nn.Module, folder: RunFolder) -> None:
     """Load from a run the parts that its stage trained, named in its parts.txt, and leave the others as they are."""
     parts = tuple((folder.path / "parts.txt").read_text().split())
     tensors = {name: value for name, value in folder.weights().items() if name.split(".")[0] in parts}
     network.load_state_dict(tensors, strict=False)
 
 
-def build_stage(recipe: Recipe, preset: TdslSettings) -> tuple[Stage, int, Callable[[Tdsl], dict[str, float]]]:
-    """Return the stage, its batch size and its validation."""
+def given_settings(recipe: Recipe) -> dict[str, float]:
+    """Return the data settings that the recipe states, by the name that every stage has for them."""
     given = {
         "batch": recipe.batch,
         "pool": recipe.pool,
         "start_with": recipe.start_with,
         "real_share": recipe.real_share,
     }
-    changes = {name: value for name, value in given.items() if value is not None}
-    stage: Stage
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def build_stage(recipe: Recipe, preset: TdslSettings) -> Training[Tdsl]:
+    """Return the training of one stage of TDSL."""
+    network = Tdsl(preset)
+    changes: dict[str, Any] = dict(given_settings(recipe))
     if recipe.stage == "words":
         words = replace(
             WordStageSettings(
@@ -102,20 +138,56 @@ def build_stage(recipe: Recipe, preset: TdslSettings) -> tuple[Stage, int, Calla
             ),
             **changes,
         )
-        stage, batch, validate = WordStage(preset, words), words.batch, WordValidation(validation_crops(recipe, preset))
-    else:
-        scenes = replace(
-            SceneStageSettings(
-                real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed
-            ),
-            **changes,
+        return Training(
+            network=network,
+            stage=WordStage(preset, words),
+            batch=words.batch,
+            validate=WordValidation(validation_crops(recipe, preset)),
         )
-        stage, batch = SceneStage(preset, scenes, recipe.stage), scenes.batch
-        validate = DetectionValidation([s for folder in recipe.real for s in held_out_scenes(folder, preset)])
-    recipe.run.mkdir(parents=True, exist_ok=True)
-    (recipe.run / "parts.txt").write_text(" ".join(stage.parts))
-    (recipe.run / "command.txt").write_text(recipe.command() + "\n")
-    return stage, batch, validate
+    scenes = replace(
+        SceneStageSettings(real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed),
+        **changes,
+    )
+    kind = "joint" if recipe.stage == "joint" else "detector"
+    held_out = [scene for folder in recipe.real for scene in held_out_scenes(folder, preset)]
+    return Training(
+        network=network,
+        stage=SceneStage(preset, scenes, kind),
+        batch=scenes.batch,
+        validate=DetectionValidation(held_out),
+    )
+
+
+def build_token_stage(recipe: Recipe) -> Training[Reader]:
+    """Return the training of the small CLIP's tokens."""
+    changes: dict[str, Any] = dict(given_settings(recipe))
+    settings = replace(
+        TokenStageSettings(real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed),
+        **changes,
+    )
+    return Training(
+        network=Reader(find_small_clip(recipe.preset)),
+        stage=TokenStage(settings),
+        batch=settings.batch,
+        validate=TokenValidation(validation_windows(recipe, settings)),
+    )
+
+
+def find_small_clip(preset: str) -> SmallSettings:
+    """Return the small CLIP of a CAYN preset. Raises ModelNotFound, which lists the presets that have one."""
+    if preset not in SMALL_CLIPS:
+        raise ModelNotFound(f"preset {preset!r} has no small CLIP; these have: {', '.join(SMALL_CLIPS)}")
+    return SMALL_CLIPS[preset]
+
+
+def validation_windows(recipe: Recipe, settings: TokenStageSettings) -> dict[str, list[WordWindow]]:
+    """Return windows of rendered scenes of another seed than training's, and of the real photos of held-out folds."""
+    make = make_scenes(settings.width, settings.height, recipe.backgrounds, recipe.seed + 1_000_003)
+    rendered = [scene for _ in range(RENDERED_VALIDATION_BATCHES) for scene in make()]
+    photos = [photo for folder in recipe.real for photo in read_annotated_photos(folder, held_out=True)]
+    real = [read_scene(photo, settings.longer_side) for photo in photos]
+    groups = {"rendered": rendered, "real": real}
+    return {name: word_windows(scenes, settings.side, most=VALIDATION_WINDOWS) for name, scenes in groups.items()}
 
 
 def validation_crops(recipe: Recipe, preset: TdslSettings) -> dict[str, list[Crop]]:

@@ -66,10 +66,17 @@ def read_scene(photo: AnnotatedPhoto, longer_side: int) -> TrainingScene:
     return TrainingScene(pixels=shrunk, words=words)
 
 
-def cut_scene(scene: TrainingScene, side: int, scale: float, rng: np.random.Generator) -> TrainingScene:
+def cut_scene(
+    scene: TrainingScene,
+    side: int,
+    scale: float,
+    rng: np.random.Generator,
+    *,
+    around: NDArray[np.float32] | None = None,
+) -> TrainingScene:
     """Return a random `side` x `side` window of the scene scaled by `scale`, padded with grey where it ends.
 
-    Half of the windows are placed around a word.
+    The window is placed around the box `around` (4,); without one, half of the windows are placed around a word.
     """
     height, width = scene.pixels.shape[:2]
     pixels = cv2.resize(
@@ -79,9 +86,10 @@ def cut_scene(scene: TrainingScene, side: int, scale: float, rng: np.random.Gene
     )
     rows, columns = pixels.shape[:2]
     x, y = rng.integers(0, max(1, columns - side + 1)), rng.integers(0, max(1, rows - side + 1))
-    if scene.words and rng.random() < 0.5:
-        box = scene.words[int(rng.integers(len(scene.words)))].box_4 * scale
-        centre = (box[:2] + box[2:]) / 2 - rng.uniform(0.25, 0.75, 2) * side
+    if around is None and scene.words and rng.random() < 0.5:
+        around = scene.words[int(rng.integers(len(scene.words)))].box_4
+    if around is not None:
+        centre = (around[:2] + around[2:]) / 2 * scale - rng.uniform(0.25, 0.75, 2) * side
         x, y = (int(np.clip(c, 0, max(0, n - side))) for c, n in zip(centre, (columns, rows), strict=True))
     window = np.full((side, side, 3), 114, np.uint8)
     part = pixels[y : y + side, x : x + side]
