@@ -1,0 +1,168 @@
+"""The numbers and choices of a CAYN model, and the presets.
+
+The paper's main text fixes fewer things than a program needs. Every point left open is a field here, with the value
+that METHODS recommends as its default, so that each can be ablated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar, cast
+
+from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
+from glyphseek.models.cayn.small.settings import ALPHABET, SMALL, TINY, SmallSettings
+from glyphseek.models.clip.settings import CLIP_SETTINGS, ClipSettings
+from glyphseek.types import Fusion
+
+VpaPlace = Literal["tokens", "local", "off"]
+VpaForm = Literal["add", "scale"]
+Directions = Literal["both", "text"]
+TextQuery = Literal["global", "tokens"]
+HeadInput = Literal["product", "found"]
+HeadKind = Literal["product", "found", "none"]
+Sampling = Literal["hem", "uniform"]
+SeveralWords = Literal["mean", "whole"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaynSettings:
+    """Everything that, with the weights, decides what a CAYN model stores and answers.
+
+    The backbone is `clip` or `small`. Raises SettingError for what cannot be built.
+    """
+
+    name: str
+    clip: ClipSettings | None = None
+    """A published CLIP and how it is read: input size, tiles of a ViT, path of its local tokens."""
+    small: SmallSettings | None = None
+    """The CLIP of this project, trained from random weights."""
+    vpa: VpaPlace = "tokens"
+    """Where the position adapter stands: on the tokens right before the attention pool (the paper's), on the local
+    tokens after it, or nowhere."""
+    vpa_reduction: int = 64
+    """C / r channels inside the adapter: r is 64 for the published convolutional sizes, 8 for ViT-B."""
+    vpa_form: VpaForm = "add"
+    """Whether the adapter's row and column terms are added to a token or scale its channels."""
+    directions: Directions = "both"
+    """Who attends: text over image tokens and the image over text tokens, or `text` alone."""
+    text_query: TextQuery = "global"
+    """What attends over image tokens: the text's global vector, or each of its tokens, attention averaged."""
+    head: HeadKind = "product"
+    """What the linear classifier reads: the product of what was found and what was asked, or what was found alone.
+    With `none` nothing is trained: the score is the softmax-pooled cosine."""
+    normalised_tokens: bool = True
+    """Whether local tokens, of images and texts, have unit norm as keys and values (and where they are stored)."""
+    attention_scale: float | None = None
+    """1 / tau of the cross attention; None is the backbone's own exp(logit_scale)."""
+    fusion: Fusion = Fusion.SUM
+    """The order of the reranked: by cosine plus match probability, or by the probability alone."""
+    several_words: SeveralWords = "mean"
+    """A query of several words: the mean of the scores of its words (published protocol), or read as one text."""
+    prompt: str = "{}"
+    """How a word is shown to the text tower; `{}` is the word. The paper states none."""
+    max_query_characters: int = 32
+    alphabet: str = ALPHABET
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        if (self.small is None) == (self.clip is None):
+            raise SettingError("a CAYN model has one backbone: settings for `clip` or for `small`")
+        if self.prompt.count("{}") != 1:
+            raise SettingError(f"prompt {self.prompt!r} needs one {{}} where the word stands")
+        if self.attention_scale is not None and self.attention_scale <= 0:
+            raise SettingError(f"attention_scale is {self.attention_scale}, it must be above 0")
+        if self.vpa_reduction < 1:
+            raise SettingError(f"vpa_reduction is {self.vpa_reduction}, it must be 1 or more")
+
+    @property
+    def longer_side(self) -> int:
+        """Return the pixels of the longer side at which images are read; smaller images are left as they are."""
+        return (self.clip or self.small or SMALL).longer_side
+
+    @property
+    def findings(self) -> int:
+        """Return how many findings the head reads: one from each direction."""
+        return 2 if self.directions == "both" else 1
+
+    @property
+    def head_input(self) -> HeadInput | None:
+        """Return what the head reads of a finding; None without a head."""
+        return None if self.head == "none" else self.head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossSettings:
+    """The training objective: L_ITC + itm_weight * L_ITM."""
+
+    itm_weight: float = 1.0
+    """lambda. Between 0.5 and 4 the paper's results move by half a point of mAP."""
+    itm_nlc: bool = True
+    """Whether a word that does occur in an image can never be drawn as its negative."""
+    itc_nlc: bool = False
+    """Whether such pairs are left out of the contrastive loss too; the paper keeps them, as harder negatives."""
+    sampling: Sampling = "hem"
+    """Negatives drawn by how alike the model finds them, or uniformly (US in the paper's ablation)."""
+
+
+RN50 = CaynSettings(name="cayn-rn50", clip=CLIP_SETTINGS["RN50"])
+"""The paper's smallest: 20 x 20 tokens of 1024 numbers."""
+
+RN50X4 = CaynSettings(name="cayn-rn50x4", clip=CLIP_SETTINGS["RN50x4"])
+"""20 x 20 tokens of 640 numbers."""
+
+RN50X16 = CaynSettings(name="cayn-rn50x16", clip=CLIP_SETTINGS["RN50x16"])
+"""The paper's best: 20 x 20 tokens of 768 numbers; its variant at 768 px reranks 96 images."""
+
+VIT_B_16 = CaynSettings(name="cayn-vit-b-16", clip=CLIP_SETTINGS["ViT-B-16"], vpa_reduction=8)
+"""Two by two tiles, tokens of 512 numbers."""
+
+SIGLIP_B_512 = CaynSettings(name="cayn-siglip-b-512", clip=CLIP_SETTINGS["ViT-B-16-SigLIP-512"], vpa_reduction=8)
+"""SigLIP at its own 512 px: 32 x 32 tokens of 768 numbers."""
+
+SMALL_READER = CaynSettings(name="cayn-small", small=SMALL, vpa_reduction=16, max_query_characters=SMALL.max_characters)
+"""For a laptop's CPU, trained from random weights on rendered scenes."""
+
+TINY_READER = CaynSettings(name="cayn-tiny", small=TINY, vpa_reduction=4, max_query_characters=TINY.max_characters)
+"""The same wiring at toy size, for tests and for trying a change in seconds."""
+
+PRESETS = {preset.name: preset for preset in (RN50, RN50X4, RN50X16, VIT_B_16, SIGLIP_B_512, SMALL_READER, TINY_READER)}
+
+
+def find_preset(name: str) -> CaynSettings:
+    """Return the preset of that name. Raises ModelNotFound, which lists the known names."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise ModelNotFound(f"no preset {name!r}; known: {', '.join(PRESETS)}") from None
+
+
+def restore_settings(values: dict[str, object]) -> CaynSettings:
+    """Return the settings written in a manifest (JSON turns tuples into lists). Raises CheckpointDamaged."""
+    known = {field.name for field in fields(CaynSettings)}
+    if values.keys() != known:
+        raise CheckpointDamaged(f"a manifest's preset must have exactly {sorted(known)}; it has {sorted(values)}")
+    try:
+        restored: dict[str, Any] = values | {
+            "fusion": Fusion(str(values["fusion"])),
+            "clip": restore_part(ClipSettings, values["clip"]),
+            "small": restore_part(SmallSettings, values["small"]),
+        }
+        return CaynSettings(**restored)
+    except (TypeError, ValueError, SettingError) as error:
+        raise CheckpointDamaged(f"a manifest's preset cannot be built: {error}") from error
+
+
+Part = TypeVar("Part", ClipSettings, SmallSettings)
+
+
+def restore_part(kind: type[Part], values: object) -> Part | None:
+    """Return the backbone's settings written in a manifest; None for none. Raises TypeError or SettingError."""
+    if values is None:
+        return None
+    if not isinstance(values, dict):
+        raise TypeError(f"{kind.__name__} cannot be read from {values!r}")
+    restored: dict[str, Any] = {
+        name: tuple(cast("list[int]", value)) if isinstance(value, list) else value
+        for name, value in cast("dict[str, object]", values).items()
+    }
+    return kind(**restored)
