@@ -10,5 +10,5 @@ def test_steps_that_come_again_are_added_up() -> None:
     for step in ("fetch", "match", "fetch"):
         with watch.measure(step):
             pass
-    assert watch.read() == Timings(encode_ms=0.0, recall_ms=0.0, fetch_ms=2000.0, match_ms=1000.0)
+    assert watch.read() == Timings(encode_ms=0.0, recall_ms=0.0, fetch_ms=2000.0, rerank_ms=0.0, match_ms=1000.0)
     assert watch.read().total_ms == 3000.0

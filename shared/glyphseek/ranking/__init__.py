@@ -2,13 +2,17 @@
 
 plan        the query as rows of a similarity matrix
 similarity  vectors to similarities, similarities to probabilities
+fusion      cosine and match probability of a reranked image to one score
+regions     attention maps to places
 reading     boxes to "is read right after"
 matching    one image: one-to-one matching, phrases, what must not be there
 """
 
+from glyphseek.ranking.fusion import fuse
 from glyphseek.ranking.matching import ImageMatch, TermMatch, match_image
 from glyphseek.ranking.plan import Alternative, QueryPlan, Unit, plan_query
 from glyphseek.ranking.reading import adjacency
+from glyphseek.ranking.regions import Regions, find_regions, share_of_highest
 from glyphseek.ranking.similarity import ABSENT_SIMILARITY, bound_scores, forgive, probabilities, term_similarities
 
 __all__ = [
@@ -16,13 +20,17 @@ __all__ = [
     "Alternative",
     "ImageMatch",
     "QueryPlan",
+    "Regions",
     "TermMatch",
     "Unit",
     "adjacency",
     "bound_scores",
+    "find_regions",
     "forgive",
+    "fuse",
     "match_image",
     "plan_query",
     "probabilities",
+    "share_of_highest",
     "term_similarities",
 ]

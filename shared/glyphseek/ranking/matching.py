@@ -20,7 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from glyphseek.queries import Term
 from glyphseek.ranking.phrases import read_phrase
 from glyphseek.ranking.plan import Alternative, QueryPlan, Unit
-from glyphseek.ranking.reading import adjacency, unplaced
+from glyphseek.ranking.reading import adjacency, overlapping, unplaced
 from glyphseek.ranking.similarity import ABSENT_SIMILARITY, probabilities
 from glyphseek.types import Calibration, FloatArray
 
@@ -32,7 +32,8 @@ class TermMatch:
     """What answers one word of the query: `term` as written there, the similarity with its tolerance added, at most 1.
 
     `instance` is the place in the image's `Instances`, `box` left, top, right, bottom as fractions of the displayed
-    image. Both are None when nothing answers the word, `box` also when places are not known.
+    image. Both are None when nothing answers the word, `box` also when places are not known. Of a reranked image,
+    `similarity` is the match probability, `instance` counts the regions of attention, and `box` goes around one.
     """
 
     term: str
@@ -56,21 +57,26 @@ def match_image(
     *,
     aspect: float,
     calibration: Calibration,
+    is_coarse: bool = False,
+    told_TN: FloatArray | None = None,
 ) -> ImageMatch:
     """Return the match of the alternative that scores best, the first of equals.
 
     `boxes_N4` are fractions of the image and `aspect` its width / height; without boxes the words of a phrase count as
-    half adjacent. Phrases choose their instances first, in the query's order; single words share the others one to one.
+    half adjacent, and so do, at least, those whose boxes overlap when boxes are coarse. Phrases choose their instances
+    first, in the query's order; single words share the others one to one. `told_TN` is what matches say instead of the
+    similarity.
     """
-    near_NN = _place(plan, similarities_TN.shape[1], boxes_N4, aspect)
-    matcher = _Matcher(plan.terms, similarities_TN, near_NN, boxes_N4, calibration)
+    near_NN = _place(plan, similarities_TN.shape[1], boxes_N4, aspect, is_coarse)
+    matcher = _Matcher(plan.terms, similarities_TN, near_NN, boxes_N4, calibration, told_TN)
     return max((matcher.match(one) for one in plan.alternatives), key=lambda match: match.score)
 
 
-def _place(plan: QueryPlan, count: int, boxes_N4: FloatArray | None, aspect: float) -> FloatArray:
+def _place(plan: QueryPlan, count: int, boxes_N4: FloatArray | None, aspect: float, is_coarse: bool) -> FloatArray:
     if boxes_N4 is None or not plan.has_phrases:
         return unplaced(count)
-    return adjacency(boxes_N4, aspect)
+    near_NN = adjacency(boxes_N4, aspect)
+    return np.maximum(near_NN, unplaced(count) * overlapping(boxes_N4)) if is_coarse else near_NN
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +97,10 @@ class _Matcher:
         near_NN: FloatArray,
         boxes_N4: FloatArray | None,
         calibration: Calibration,
+        told_TN: FloatArray | None,
     ) -> None:
         self._terms = terms
+        self._told_TN = similarities_TN if told_TN is None else told_TN
         self._similarities_TN = similarities_TN
         self._near_NN = near_NN
         self._boxes_N4 = boxes_N4
@@ -174,7 +182,7 @@ class _Matcher:
         term = str(self._terms[answer.row])
         if (found := answer.instance) is None:
             return TermMatch(term=term, similarity=ABSENT_SIMILARITY, instance=None, box=None)
-        similarity = float(self._similarities_TN[answer.row, found])
+        similarity = float(self._told_TN[answer.row, found])
         return TermMatch(term=term, similarity=min(1.0, similarity), instance=found, box=self._box_of(found))
 
     def _box_of(self, instance: int) -> tuple[float, float, float, float] | None:

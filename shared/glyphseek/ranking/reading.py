@@ -49,6 +49,14 @@ def unplaced(count: int) -> FloatArray:
     return np.where(np.eye(count, dtype=bool), 0.0, UNPLACED).astype(np.float32)
 
 
+def overlapping(boxes_N4: FloatArray) -> NDArray[np.bool_]:
+    """Return (N, N): whether two boxes share an area."""
+    left, top, right, bottom = boxes_N4.T
+    return (np.minimum.outer(right, right) > np.maximum.outer(left, left)) & (
+        np.minimum.outer(bottom, bottom) > np.maximum.outer(top, top)
+    )
+
+
 def _same_line(boxes_N4: FloatArray) -> FloatArray:
     left, top, right, bottom = boxes_N4.T
     height, width = _extent(top, bottom), _extent(left, right)

@@ -15,13 +15,19 @@ from glyphseek.types import FloatArray, ImageFeatures, Instances, TermFeatures
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One image to score: exactly (boxes_N4 is given), or by what recall said of it. best_T is over its instances."""
+    """One image to score: exactly (boxes_N4 is given), or by what recall said of it. best_T is over its instances.
+
+    Of a reranked image, the instances are regions of attention; told_TN is what matches say of them, and attention has
+    the map (H, W) of each term.
+    """
 
     image_id: str
     similarities_TN: FloatArray
     best_T: FloatArray
     boxes_N4: FloatArray | None
     stages: tuple[Stage, ...]
+    told_TN: FloatArray | None = None
+    attention: tuple[FloatArray, ...] | None = None
 
 
 def prepare_candidates(
@@ -40,10 +46,15 @@ def prepare_candidates(
                 _make_candidate(image_id, similarities_TN, instances.boxes_N4)
                 for (image_id, instances), similarities_TN in zip(exact.items(), similarities, strict=True)
             ),
-            *(_make_candidate(one, recall.similarities(one), None) for one in image_ids if one not in exact),
+            *(candidate_of_recall(recall, one) for one in image_ids if one not in exact),
         ],
         key=lambda candidate: candidate.image_id,
     )
+
+
+def candidate_of_recall(recall: Recall, image_id: str) -> Candidate:
+    """Return an image with what its rows say of it."""
+    return _make_candidate(image_id, recall.similarities(image_id), None)
 
 
 def _make_candidate(image_id: str, similarities_TN: FloatArray, boxes_N4: FloatArray | None) -> Candidate:

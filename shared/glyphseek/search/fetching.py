@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from glyphseek.errors import BlobDamaged, BlobForeign, StoreError
+from glyphseek.errors import BlobError, BlobMissing, StoreError
 from glyphseek.ports import FeatureStore, blob_key
+from glyphseek.reranking import list_faults, name_fault
 from glyphseek.search.result import Degradation
-from glyphseek.tokens import unpack
+from glyphseek.tokens import unpack_vectors
 from glyphseek.types import ImageFeatures
 
 
@@ -31,7 +32,7 @@ class Fetcher:
         try:
             blobs = self._store.get([blob_key(self._fingerprint, image_id) for image_id in image_ids])
         except StoreError as error:
-            self._faults[f"not read ({error})"] += len(image_ids)
+            self._faults[name_fault(error)] += len(image_ids)
             return {}
         features: dict[str, ImageFeatures] = {}
         for image_id, blob in zip(image_ids, blobs, strict=True):
@@ -44,17 +45,14 @@ class Fetcher:
         """Return what the matching of this search went without: nothing, or one entry with every fault counted."""
         if not self._faults:
             return ()
-        reason = "blobs: " + ", ".join(f"{count} {fault}" for fault, count in sorted(self._faults.items()))
-        return (Degradation(stage="match", reason=reason, coverage=self._usable / self._asked),)
+        coverage = self._usable / self._asked
+        return (Degradation(stage="match", reason=list_faults(self._faults), coverage=coverage),)
 
     def _decode(self, blob: bytes | None) -> ImageFeatures | None:
-        if blob is None:
-            self._faults["missing"] += 1
-            return None
         try:
-            return unpack(blob, fingerprint=self._fingerprint)
-        except BlobDamaged:
-            self._faults["damaged"] += 1
-        except BlobForeign:
-            self._faults["of another model or version"] += 1
+            if blob is None:
+                raise BlobMissing("the image has a row but no blob")
+            return unpack_vectors(blob, fingerprint=self._fingerprint)
+        except BlobError as error:
+            self._faults[name_fault(error)] += 1
         return None

@@ -13,11 +13,12 @@ CODEC_SLACK = 0.004
 """How far a similarity from a blob may lie above that of its row. Measured on vectors of width 128 to 1920, even and
 heavy-tailed: at most 0.00003 for fp16 and 0.0036 for int8 blobs."""
 
-_WHOLE_IMAGE = 0  # a global vector stands in the first place
-
 
 class Recall:
-    """What rows say of each image: the best similarity over variants of each term and instance."""
+    """What rows say of each image: the best similarity over variants of each term and instance.
+
+    A global vector may carry every word at once, so each term has a place of its own in it.
+    """
 
     def __init__(self, plan: QueryPlan) -> None:
         self._plan = plan
@@ -31,7 +32,7 @@ class Recall:
             similarities: list[float] = forgive(values, self._plan.terms[row]).tolist()
             for hit, similarity in zip(hits, similarities, strict=True):
                 known = self._found.setdefault(hit.image_id, {})
-                place = row, _WHOLE_IMAGE if hit.instance is None else hit.instance
+                place = row, row if hit.instance is None else hit.instance
                 known[place] = max(known.get(place, similarity), similarity)
             if len(hits) >= limit:
                 self._floors[row] = max(self._floors[row], similarities[-1])

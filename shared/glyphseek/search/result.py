@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from glyphseek.ranking import TermMatch
+from glyphseek.types import FloatArray
 
-Stage = Literal["recall", "match"]
-"""Recall finds images by their vectors, match scores them exactly with boxes."""
+Stage = Literal["recall", "rerank", "match"]
+"""Recall finds images by their vectors; match scores them exactly with boxes, rerank by their token maps. Which of the
+two follows recall depends on what the model stores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +19,10 @@ class Hit:
     """One image that answers the query.
 
     score: probability [0, 1] that it does. names: its paths in the indexed folder. width, height: pixels of the
-    displayed image. stages: which scored it, in order; without "match" nothing is known of places, as when its blob
-    could not be used. matches: what answers each word of the query.
+    displayed image. stages: which scored it, in order; after recall alone nothing is known of places, as when its blob
+    could not be used. matches: what answers each word of the query. attention: on request, for each term of the query
+    (as it is written in matches) the map (H, W) float32, summing to 1, of where the model saw it in the displayed
+    image, which the grid covers evenly; None for images that were not reranked. Hits are compared without it.
     """
 
     image_id: str
@@ -27,6 +32,7 @@ class Hit:
     score: float
     stages: tuple[Stage, ...]
     matches: tuple[TermMatch, ...]
+    attention: Mapping[str, FloatArray] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,22 +46,29 @@ class Degradation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Milliseconds spent in each stage: query to vectors, vectors to images, blobs to features, features to hits."""
+    """Milliseconds spent in each stage.
+
+    Query to vectors, vectors to images, blobs to features, token maps to scores, all of it to hits.
+    """
 
     encode_ms: float
     recall_ms: float
     fetch_ms: float
+    rerank_ms: float
     match_ms: float
 
     @property
     def total_ms(self) -> float:
         """Return the milliseconds of all stages."""
-        return self.encode_ms + self.recall_ms + self.fetch_ms + self.match_ms
+        return self.encode_ms + self.recall_ms + self.fetch_ms + self.rerank_ms + self.match_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
     """The answer to `query` (as it was understood): hits best first, equal scores by image id.
+
+    Where images were reranked, they stand before those that were not, whose score is then at most the lowest of theirs
+    and which keep the order of recall.
 
     confident: whether any hit reaches the model's threshold; if not, the hits are the least unlikely of the gallery.
     """

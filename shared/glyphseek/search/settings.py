@@ -19,6 +19,8 @@ class SearchSettings:
     max_rows: rows of one search over all its vectors; a query of many vectors (prefixes have one for each length) gets
         fewer rows for each, but at least `min_rows_per_vector`.
     max_top: most hits of one search.
+    rerank: images whose token maps are scored, for a model that has them; a search may ask for another number up to
+        `max_rerank`. 0 leaves the order of recall. The published methods gain little beyond 32.
     """
 
     candidates: int = 200
@@ -27,11 +29,20 @@ class SearchSettings:
     min_rows_per_vector: int = 25
     max_rows: int = 8000
     max_top: int = 1000
+    rerank: int = 32
+    max_rerank: int = 512
 
     def __post_init__(self) -> None:
         for name in ("candidates", "round_images", "rows_per_vector", "min_rows_per_vector", "max_rows", "max_top"):
             if (value := getattr(self, name)) < 1:
                 raise SettingError(f"{name} is {value}, it must be at least 1")
+        self.check_rerank(self.rerank)
+
+    def check_rerank(self, rerank: int) -> int:
+        """Return how many images to rerank. Raises SettingError outside 0 to `max_rerank`."""
+        if not 0 <= rerank <= self.max_rerank:
+            raise SettingError(f"rerank is {rerank}, it must be 0 to {self.max_rerank}")
+        return rerank
 
     def rows_for(self, vectors: int, top: int) -> int:
         """Return the rows to ask for each of `vectors` query vectors, for a search of `top` hits."""

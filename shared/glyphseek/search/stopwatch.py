@@ -8,7 +8,7 @@ from typing import Literal
 
 from glyphseek.search.result import Timings
 
-_Step = Literal["encode", "recall", "fetch", "match"]
+_Step = Literal["encode", "recall", "fetch", "rerank", "match"]
 
 
 class Stopwatch:
@@ -16,7 +16,7 @@ class Stopwatch:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._seconds: dict[_Step, float] = {"encode": 0.0, "recall": 0.0, "fetch": 0.0, "match": 0.0}
+        self._seconds: dict[_Step, float] = dict.fromkeys(("encode", "recall", "fetch", "rerank", "match"), 0.0)
 
     @contextmanager
     def measure(self, step: _Step) -> Generator[None]:
@@ -24,6 +24,10 @@ class Stopwatch:
         started = self._clock()
         yield
         self._seconds[step] += self._clock() - started
+
+    def add(self, step: _Step, milliseconds: float) -> None:
+        """Add a time that was measured elsewhere."""
+        self._seconds[step] += milliseconds / 1000
 
     def read(self) -> Timings:
         """Return the sums in milliseconds."""

@@ -1,0 +1,133 @@
+"""A cache that is bounded in bytes and loads each missing value once, however many threads miss it together."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from glyphseek.errors import BlobError, SettingError, StoreError
+
+V = TypeVar("V")
+
+LoadError = BlobError | StoreError
+"""Why a value could not be loaded: found out again at the next request, never kept."""
+
+Load = Callable[[Sequence[str]], Mapping[str, "V | LoadError"]]
+"""Returns for each of the keys, which are different, its value or why there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheStats:
+    """Counts since the start. joined: misses that waited for another thread's load. held_bytes: of what is kept now."""
+
+    hits: int
+    misses: int
+    joined: int
+    evicted: int
+    kept: int
+    held_bytes: int
+
+
+class SingleFlightCache(Generic[V]):
+    """Keeps the values asked for last, of `capacity_bytes` together at most; safe to share between threads.
+
+    A value larger than the whole capacity is passed on and not kept. With capacity 0 nothing is kept, and single flight
+    remains.
+    """
+
+    def __init__(self, capacity_bytes: int, *, weigh: Callable[[V], int]) -> None:
+        """`weigh` returns the bytes that keeping a value costs. Raises SettingError for a negative capacity."""
+        if capacity_bytes < 0:
+            raise SettingError(f"the cache's capacity is {capacity_bytes} bytes, it must be 0 or more")
+        self._capacity_bytes = capacity_bytes
+        self._weigh = weigh
+        self._lock = threading.Lock()
+        self._values: OrderedDict[str, tuple[V, int]] = OrderedDict()  # the one asked for last stands at the end
+        self._flights: dict[str, Future[V | LoadError]] = {}
+        self._held_bytes = 0
+        self._hits = self._misses = self._joined = self._evicted = 0
+
+    def get(self, keys: Sequence[str], load: Load[V]) -> dict[str, V | LoadError]:
+        """Return for each different key its value or why there is none, in the order of the keys.
+
+        `load` is called at most once, outside the lock, with the keys that are neither kept nor being loaded by another
+        thread; for those of other threads this one waits. What `load` raises is raised here, and in the threads that
+        wait for it.
+        """
+        found, mine, others = self._claim(list(dict.fromkeys(keys)))
+        if mine:
+            found |= self._load(mine, load)
+        found |= {key: flight.result() for key, flight in others.items()}
+        return {key: found[key] for key in dict.fromkeys(keys)}
+
+    def stats(self) -> CacheStats:
+        """Return the counts as they are now."""
+        with self._lock:
+            return CacheStats(
+                hits=self._hits,
+                misses=self._misses,
+                joined=self._joined,
+                evicted=self._evicted,
+                kept=len(self._values),
+                held_bytes=self._held_bytes,
+            )
+
+    def _claim(
+        self, keys: Sequence[str]
+    ) -> tuple[dict[str, V | LoadError], dict[str, Future[V | LoadError]], dict[str, Future[V | LoadError]]]:
+        """Return what is kept, the flights that this thread must land, and those that others will."""
+        found: dict[str, V | LoadError] = {}
+        mine: dict[str, Future[V | LoadError]] = {}
+        others: dict[str, Future[V | LoadError]] = {}
+        with self._lock:
+            for key in keys:
+                if (kept := self._values.get(key)) is not None:
+                    self._values.move_to_end(key)
+                    found[key] = kept[0]
+                elif (flight := self._flights.get(key)) is not None:
+                    others[key] = flight
+                else:
+                    mine[key] = self._flights[key] = Future()
+            self._hits += len(found)
+            self._misses += len(mine) + len(others)
+            self._joined += len(others)
+        return found, mine, others
+
+    def _load(self, mine: Mapping[str, Future[V | LoadError]], load: Load[V]) -> dict[str, V | LoadError]:
+        try:
+            loaded = load(list(mine))
+            outcomes = {key: loaded[key] for key in mine}
+        except BaseException as error:
+            self._end_flights(mine)
+            for flight in mine.values():
+                flight.set_exception(error)
+            raise
+        with self._lock:
+            for key, outcome in outcomes.items():
+                if not isinstance(outcome, BlobError | StoreError):
+                    self._keep(key, outcome)
+        self._end_flights(mine)
+        for key, flight in mine.items():
+            flight.set_result(outcomes[key])
+        return outcomes
+
+    def _end_flights(self, mine: Mapping[str, Future[V | LoadError]]) -> None:
+        with self._lock:
+            for key in mine:
+                del self._flights[key]
+
+    def _keep(self, key: str, value: V) -> None:
+        """Keep a value, the lock being held; let go of those not asked for longest until all fit."""
+        weight = self._weigh(value)
+        if weight > self._capacity_bytes:
+            return
+        self._values[key] = value, weight
+        self._held_bytes += weight
+        while self._held_bytes > self._capacity_bytes:
+            _, (_, freed) = self._values.popitem(last=False)
+            self._held_bytes -= freed
+            self._evicted += 1

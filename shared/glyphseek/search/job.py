@@ -1,0 +1,77 @@
+"""What one search is about, and the rows it has asked for so far. T terms, V variants of a term."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from glyphseek.ports import VectorStore
+from glyphseek.ranking import ImageMatch, QueryPlan, match_image
+from glyphseek.search.candidates import Candidate
+from glyphseek.search.recall import Recall
+from glyphseek.search.settings import SearchSettings
+from glyphseek.search.stopwatch import Stopwatch
+from glyphseek.types import Calibration, ImageRecord, ModelCard, TermFeatures
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One search: `top` hits for the `plan` of a query whose T terms are encoded as `terms`."""
+
+    card: ModelCard
+    vectors: VectorStore
+    settings: SearchSettings
+    plan: QueryPlan
+    terms: Sequence[TermFeatures]
+    top: int
+    watch: Stopwatch
+    recall: Recall = field(init=False)
+    _asked_rows: set[int] = field(default_factory=set[int])
+
+    def __post_init__(self) -> None:
+        self.recall = Recall(self.plan)
+
+    @property
+    def every_row(self) -> range:
+        """Return the rows of all terms, excluded ones too."""
+        return range(len(self.plan.terms))
+
+    def ask(self, rows: Sequence[int]) -> None:
+        """Ask the vector store for the terms in `rows` that it was not asked for yet, in one call."""
+        rows = [row for row in rows if row not in self._asked_rows]
+        if not rows:
+            return
+        self._asked_rows.update(rows)
+        ends = np.cumsum([0, *(len(self.terms[row].vectors_VD) for row in rows)]).tolist()
+        limit = self.settings.rows_for(ends[-1], self.top)
+        found = self.vectors.search(np.concatenate([self.terms[row].vectors_VD for row in rows]), limit)
+        for row, (start, end) in zip(rows, pairwise(ends), strict=True):
+            self.recall.add(row, found[start:end], limit)
+
+    def recall_images(self, least: int = 0) -> list[tuple[str, float]]:
+        """Return the images that recall likes best with the score they cannot pass, highest first, ties by id.
+
+        They are as many as the settings say, but at least `least` and the hits asked for.
+        """
+        self.ask(self.plan.required_rows)
+        bounded = self.recall.bound_images(self.card.calibration)
+        return bounded[: max(self.settings.candidates, self.top, least)]
+
+    def records_for_places(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
+        """Return the records of the images where the shape of the photo counts, none where it does not."""
+        return self.vectors.get(image_ids) if self.plan.has_phrases else {}
+
+    def match(self, candidate: Candidate, record: ImageRecord | None, calibration: Calibration) -> ImageMatch:
+        """Return how well a candidate answers the query; without a record it counts as square."""
+        return match_image(
+            self.plan,
+            candidate.similarities_TN,
+            candidate.boxes_N4,
+            aspect=1.0 if record is None else record.width / record.height,
+            calibration=calibration,
+            is_coarse=candidate.attention is not None,
+            told_TN=candidate.told_TN,
+        )
