@@ -78,7 +78,7 @@ def test_a_method_that_is_not_known_is_refused_by_name(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model")
     change_manifest(folder, method="magic")
 
-    with pytest.raises(CheckpointDamaged, match="unknown method 'magic'; known: tdsl"):
+    with pytest.raises(CheckpointDamaged, match="unknown method 'magic'; known: cayn, tdsl"):
         open_model(str(folder))
 
 

@@ -42,6 +42,8 @@ class Manifest:
     """Steps, samples and seconds of each training stage."""
     figures: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
     """Measured results: set, queries, images, value."""
+    rerank_calibration: Calibration | None = None
+    """For methods that rerank: the calibration of fused scores; None where `calibration` serves both."""
 
     @property
     def fingerprint(self) -> str:
@@ -71,6 +73,8 @@ def load_manifest(folder: Path) -> Manifest:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         values["calibration"] = Calibration(**values["calibration"])
+        if values.get("rerank_calibration") is not None:
+            values["rerank_calibration"] = Calibration(**values["rerank_calibration"])
         return Manifest(**values)
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointDamaged(f"{path} is not a manifest: {error}") from error

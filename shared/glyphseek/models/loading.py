@@ -6,13 +6,21 @@ Importing this module is cheap: torch is imported when a model is opened.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glyphseek.errors import CheckpointDamaged, ModelNotFound
 from glyphseek.ports import Model
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from glyphseek.models.checkpoint import Manifest
+
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "glyphseek/tdsl-small"
 PUBLISHER = "glyphseek/"
+TOKENIZER = "tokenizer.json"
+"""Beside the weights of a model whose text tower needs one (SigLIP)."""
 
 
 def shipped_models() -> list[str]:
@@ -45,25 +53,54 @@ def lasting_name(name: str) -> str:
 
 def open_model(name: str = DEFAULT_MODEL, *, device: str = "cpu") -> Model:
     """Return the model of that id or path, ready to encode. Raises ModelNotFound or CheckpointDamaged."""
-    from glyphseek.models.checkpoint import load_manifest, load_weights
+    from glyphseek.models.checkpoint import load_manifest
 
     folder = find_model(name)
     manifest = load_manifest(folder)
     match manifest.method:
         case "tdsl":
-            from glyphseek.models.tdsl.encoder import TdslEncoder, make_card
-            from glyphseek.models.tdsl.network import Tdsl
-            from glyphseek.models.tdsl.settings import restore_settings
-
-            settings = restore_settings(manifest.preset)
-            network = Tdsl(settings)
-            try:
-                network.load_state_dict(load_weights(folder, manifest))
-            except RuntimeError as error:
-                raise CheckpointDamaged(f"{folder}: {error}") from error
-            card = make_card(
-                settings, PUBLISHER + manifest.name, manifest.fingerprint, calibration=manifest.calibration
-            )
-            return TdslEncoder(network, card, device=device)
+            return _open_tdsl(folder, manifest, device)
+        case "cayn":
+            return _open_cayn(folder, manifest, device)
         case method:
-            raise CheckpointDamaged(f"{folder}: unknown method {method!r}; known: tdsl")
+            raise CheckpointDamaged(f"{folder}: unknown method {method!r}; known: cayn, tdsl")
+
+
+def _open_tdsl(folder: Path, manifest: Manifest, device: str) -> Model:
+    from glyphseek.models.tdsl.encoder import TdslEncoder, make_card
+    from glyphseek.models.tdsl.network import Tdsl
+    from glyphseek.models.tdsl.settings import restore_settings
+
+    settings = restore_settings(manifest.preset)
+    network = Tdsl(settings)
+    _fill(network, folder, manifest)
+    card = make_card(settings, PUBLISHER + manifest.name, manifest.fingerprint, calibration=manifest.calibration)
+    return TdslEncoder(network, card, device=device)
+
+
+def _open_cayn(folder: Path, manifest: Manifest, device: str) -> Model:
+    from glyphseek.models.cayn.building import build_network
+    from glyphseek.models.cayn.encoder import CaynEncoder, make_card
+    from glyphseek.models.cayn.settings import restore_settings
+
+    tokenizer = folder / TOKENIZER
+    network = build_network(restore_settings(manifest.preset), tokenizer=tokenizer if tokenizer.is_file() else None)
+    _fill(network, folder, manifest)
+    card = make_card(
+        network,
+        PUBLISHER + manifest.name,
+        manifest.fingerprint,
+        calibration=manifest.calibration,
+        rerank_calibration=manifest.rerank_calibration,
+    )
+    return CaynEncoder(network, card, device=device)
+
+
+def _fill(network: nn.Module, folder: Path, manifest: Manifest) -> None:
+    """Load the folder's weights. Raises CheckpointDamaged when they are not those of this network."""
+    from glyphseek.models.checkpoint import load_weights
+
+    try:
+        network.load_state_dict(load_weights(folder, manifest))
+    except RuntimeError as error:
+        raise CheckpointDamaged(f"{folder}: {error}") from error

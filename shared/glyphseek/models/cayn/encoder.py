@@ -13,12 +13,15 @@ from torch import Tensor
 from glyphseek.errors import QueryError
 from glyphseek.models.cayn.letterbox import letterbox, round_up
 from glyphseek.models.cayn.network import Cayn
+from glyphseek.models.cayn.scorer import MapScorer
 from glyphseek.queries import Term, TermKind
+from glyphseek.tokens import PackedTokens, TokenCodebook
 from glyphseek.types import (
     Calibration,
     FeatureKind,
     FloatArray,
     ImageFeatures,
+    MapScores,
     ModelCard,
     RgbImage,
     TermFeatures,
@@ -32,11 +35,14 @@ MOST_PIXELS = 4 << 20
 class CaynEncoder:
     """A CAYN network as the system uses it. Encoding an image does not depend on any query."""
 
-    def __init__(self, network: Cayn, card: ModelCard, *, device: str = "cpu") -> None:
+    def __init__(
+        self, network: Cayn, card: ModelCard, *, codebook: TokenCodebook | None = None, device: str = "cpu"
+    ) -> None:
         self._network = network.eval().to(device).requires_grad_(False)
         self._settings = network.settings
         self._device = torch.device(device)
         self._card = card
+        self._codebook = codebook
         self._lock = threading.Lock()
 
     @property
@@ -74,6 +80,22 @@ class CaynEncoder:
             self._check(term)
         with self._lock, torch.inference_mode():
             return [self._encode_text(term.text) for term in terms]
+
+    @property
+    def codebook(self) -> TokenCodebook | None:
+        """Return what packs and opens this model's token maps beyond plain codecs."""
+        return self._codebook
+
+    def score_maps(
+        self, terms: Sequence[TermFeatures], maps: Sequence[PackedTokens], *, with_attention: bool
+    ) -> MapScores:
+        """Return the match probabilities of T terms and K maps, and on request where each term was looked for.
+
+        Raises InputError for maps without a global vector, or for terms without text tokens where they are attended.
+        """
+        with torch.inference_mode():
+            scorer = MapScorer(self._network, maps, self._card.calibration)
+            return scorer.score(terms, with_attention=with_attention)
 
     def _encode_group(self, images: Sequence[RgbImage]) -> Iterator[ImageFeatures]:
         network = self._network

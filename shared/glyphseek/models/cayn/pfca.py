@@ -34,10 +34,15 @@ def attend(
 
     `scale` is 1 / tau. Every pair needs at least one query and one key that is not padding.
     """
-    cosines_PSN = functional.normalize(queries_PSE, dim=-1) @ keys_PNE.transpose(1, 2)
-    attention_PSN = (cosines_PSN * scale).masked_fill(is_padding_PN[:, None], -torch.inf).softmax(-1)
+    attention_PSN = attention_over(queries_PSE, keys_PNE, is_padding_PN, scale)
     attention_PN = average_queries(attention_PSN, is_padding_PS)
     return Found(values_PE=(attention_PN[:, None] @ keys_PNE)[:, 0], attention_PN=attention_PN)
+
+
+def attention_over(queries_PSE: Tensor, keys_PNE: Tensor, is_padding_PN: Tensor, scale: Tensor | float) -> Tensor:
+    """Return attention_PSN: how each query divides itself over the keys of its pair that are not padding."""
+    cosines_PSN = functional.normalize(queries_PSE, dim=-1) @ keys_PNE.transpose(-1, -2)
+    return (cosines_PSN * scale).masked_fill(is_padding_PN[:, None], -torch.inf).softmax(-1)
 
 
 def average_queries(attention_PSN: Tensor, is_padding_PS: Tensor | None) -> Tensor:
