@@ -1,13 +1,15 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from glyphseek.errors import StoreUnavailable
 from glyphseek.pictures import Panel, draw_hits, save_picture
 from glyphseek.ranking import TermMatch
-from glyphseek.types import RgbImage
+from glyphseek.types import FloatArray, RgbImage
 
 ORANGE = (0xE6, 0x9F, 0x00)
 BLUE = (0x56, 0xB4, 0xE9)
@@ -116,3 +118,47 @@ def test_a_picture_is_saved_as_png_as_it_is(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match=r"cannot write the picture .*missing/hits\.png: No such file"):
         save_picture(photo(), tmp_path / "missing" / "hits.png")
+
+
+def lit(cell: tuple[int, int], shape: tuple[int, int] = (4, 6)) -> FloatArray:
+    attention = np.zeros(shape, dtype=np.float32)
+    attention[cell] = 0.25
+    return attention
+
+
+def redness(picture: RgbImage) -> NDArray[np.floating]:
+    """Return how much redder than blue each column of the photo is, upper half and lower half."""
+    left, top, right, bottom = 16, 78, 1584, 1254
+    inside = picture[top:bottom, left:right].astype(np.float64)
+    return (inside[..., 0] - inside[..., 2]).reshape(2, (bottom - top) // 2, right - left).mean(axis=1)
+
+
+def test_attention_lights_the_photo_up_where_it_is_high() -> None:
+    hit = replace(panel(match("tea")), attention={"tea": lit((0, 5))})
+    red = redness(draw_hits([hit], title=""))
+    corner, other = red[0, -200:].mean(), red[1, :1000].mean()
+    assert corner > other + 60
+    assert abs(red[1, :1000] - other).max() < 1
+
+
+def test_boxes_are_not_drawn_over_attention_but_labels_are() -> None:
+    boxed = draw_hits([panel(match("tea"))], title="")
+    mapped = draw_hits([replace(panel(match("tea")), attention={"tea": lit((0, 0))})], title="")
+    count = [int((one == np.array(ORANGE)).all(axis=2).sum()) for one in (boxed, mapped)]
+    assert 500 < count[1] < count[0] - 2000
+
+
+def test_each_term_is_lit_in_its_own_colour_and_unknown_terms_are_not() -> None:
+    terms = (match("tea"), match("milk"))
+    alone = draw_hits([replace(panel(*terms), attention={"milk": lit((3, 0))})], title="")
+    beside = draw_hits([replace(panel(*terms), attention={"milk": lit((3, 0)), "beer": lit((0, 5))})], title="")
+    np.testing.assert_array_equal(alone, beside)
+    blue = draw_hits([replace(panel(*terms), attention={"tea": lit((3, 0))})], title="")
+    assert not np.array_equal(alone, blue)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (25, 16)])
+def test_maps_of_any_shape_cover_photos_of_any_shape(shape: tuple[int, int]) -> None:
+    attention = {"tea": np.full(shape, 1 / (shape[0] * shape[1]), dtype=np.float32)}
+    picture = draw_hits([replace(panel(match("tea"), image=photo(30, 700)), attention=attention)], title="")
+    assert not (picture == np.array(PHOTO)).all(axis=2).any()

@@ -1,10 +1,10 @@
-"""One picture of the hits of a search: a grid of photos with the matched words boxed and labelled."""
+"""One picture of the hits of a search: a grid of photos with the matched words labelled, and boxed or lit up."""
 
 from __future__ import annotations
 
 import errno
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from glyphseek.errors import StoreFull, StoreUnavailable
-from glyphseek.ranking import TermMatch
-from glyphseek.types import RgbImage
+from glyphseek.ranking import TermMatch, share_of_highest
+from glyphseek.types import FloatArray, RgbImage
 
 # Okabe-Ito's light ones first, told apart by people with any colour vision; dark letters are legible on all of them.
 # One for each different term, in the order in which they appear.
@@ -24,6 +24,8 @@ _PAPER, _INK, _PALE, _DARK = "#FFFFFF", "#1A1A1A", "#6B6B6B", "#E4E4E4"
 _LARGE, _MEDIUM, _SMALL = 30, 22, 18  # letter sizes in pixels: readable when 1600 pixels fill a laptop's screen
 _GAP, _LINE, _PADDING = 16, 4, 3
 _CELL_SHAPE = 0.75  # height / width of the place of a photo
+_FADED = 0.45  # share of grey in a photo under attention, so that its own colours are not taken for heat
+_HOTTEST = 0.7  # share of the term's colour where its attention is highest: what is written there stays legible
 
 _Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
@@ -31,13 +33,15 @@ _Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
     """One hit to draw. Without an image (it cannot be opened any more) its place says so; matches without a box are
-    named under the photo.
+    named under the photo. `attention` has for terms of the matches a map (H, W) that covers the photo evenly: the photo
+    is lit up by it in the term's colour, and boxes are not drawn.
     """
 
     name: str
     score: float
     matches: tuple[TermMatch, ...]
     image: RgbImage | None
+    attention: Mapping[str, FloatArray] | None = None
 
 
 def draw_hits(panels: Sequence[Panel], *, title: str, width: int = 1600) -> RgbImage:
@@ -90,16 +94,27 @@ def _draw_photo(panel: Panel, colours: dict[str, str], width: int, height: int) 
         return cell
     left, top, right, bottom = _fit(panel.image, width, height)
     photo = Image.fromarray(panel.image).resize((right - left, bottom - top), Image.Resampling.LANCZOS)
-    cell.paste(photo, (left, top))
+    cell.paste(photo if panel.attention is None else _light_up(photo, panel.attention, colours), (left, top))
     boxes = [
         (match, _to_pixels(match.box, (left, top, right, bottom))) for match in panel.matches if match.box is not None
     ]
-    for match, box in boxes:
+    for match, box in boxes if panel.attention is None else ():
         _outline(draw, box, colours[match.term])
     taken = [box for _, box in boxes]
     for match, box in boxes:
         taken.append(_label(draw, match, box, colours[match.term], taken, (width, height)))
     return cell
+
+
+def _light_up(photo: Image.Image, attention: Mapping[str, FloatArray], colours: Mapping[str, str]) -> Image.Image:
+    """Return the photo, faded, with the colour of each term laid over it as strongly as its attention is high."""
+    lit = Image.blend(photo, photo.convert("L").convert("RGB"), _FADED)
+    for term, attention_HW in attention.items():
+        if term in colours:
+            heat = Image.fromarray(share_of_highest(attention_HW)).resize(photo.size, Image.Resampling.BICUBIC)
+            opacity = np.clip(np.asarray(heat), 0.0, 1.0) * (255 * _HOTTEST)
+            lit.paste(Image.new("RGB", photo.size, colours[term]), mask=Image.fromarray(opacity.astype(np.uint8)))
+    return lit
 
 
 def _fit(image: RgbImage, width: int, height: int) -> _Rectangle:

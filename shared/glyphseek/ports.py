@@ -58,6 +58,11 @@ class TokenScorer(Protocol):
         ...
 
 
+def codebook_of(model: Model) -> TokenCodebook | None:
+    """Return what the model's token maps are packed with beyond a plain codec; None for a model that has nothing."""
+    return model.codebook if isinstance(model, TokenScorer) else None
+
+
 class VectorStore(Protocol):
     """Image rows and their vectors. A row of `scan` and `get` is the commit: an image without one does not exist."""
 

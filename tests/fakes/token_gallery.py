@@ -96,24 +96,24 @@ def write_map(
 ) -> ImageFeatures:
     """Return an image with each word in one or several cells (row, column); `near` gives a word less than cosine 1.
 
-    The global vector is the mean of the words. Other cells hold tokens that are no word's.
+    The global vector is the mean of the words. Other cells hold tokens that are no word's, of text likelihood 0.25.
     """
     tokens_HWE = np.stack(
         [word_vector(f"nothing {row} {column}") for row in range(shape[0]) for column in range(shape[1])]
     ).reshape(*shape, WIDTH)
+    likelihood_HW = np.full(shape, 0.25, dtype=np.float32)
     vectors: list[FloatArray] = [word_vector("some background")]
     for word, cells in words.items():
         cosine = (near or {}).get(word, 1.0)
         token_E = cosine * word_vector(word) + np.sqrt(1 - cosine**2) * word_vector(f"beside {word}")
         for row, column in cells:
             tokens_HWE[row, column] = token_E
+            likelihood_HW[row, column] = 1.0
         vectors.append(token_E)
     mean_D = np.mean(vectors, axis=0)
     return ImageFeatures(
         global_vector_D=(mean_D / np.linalg.norm(mean_D)).astype(np.float32),
-        token_map=TokenMap(
-            tokens_HWE=tokens_HWE.astype(np.float32), text_likelihood_HW=np.ones(shape, dtype=np.float32)
-        ),
+        token_map=TokenMap(tokens_HWE=tokens_HWE.astype(np.float32), text_likelihood_HW=likelihood_HW),
     )
 
 

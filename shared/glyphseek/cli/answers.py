@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from glyphseek.cli.console import err, out, print_json
-from glyphseek.cli.gallery import Gallery, check_model, open_gallery
+from glyphseek.cli.gallery import Gallery, check_model, open_gallery, open_reranker
 from glyphseek.errors import GlyphseekError
 from glyphseek.images import path_of, read_image
 from glyphseek.models.loading import open_model
@@ -21,11 +21,19 @@ from glyphseek.types import RgbImage
 
 
 def answer_queries(
-    queries: Sequence[str], path: Path, *, top: int, picture: Path | None, device: str, as_json: bool
+    queries: Sequence[str],
+    path: Path,
+    *,
+    top: int,
+    rerank: int | None,
+    picture: Path | None,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Search the gallery at `path` for each query and print the answers, and draw them when a picture is asked for.
 
-    Raises QueryError before anything is printed, and ModelMismatch when the gallery's model is not what it was.
+    Raises QueryError or SettingError before anything is printed, and ModelMismatch when the gallery's model is not what
+    it was.
     """
     import torch
 
@@ -34,10 +42,13 @@ def answer_queries(
     with open_gallery(path) as gallery:
         model = open_model(gallery.description.model, device=device)
         check_model(path, gallery.card, model.card)
-        searcher = Searcher(model, gallery.vectors, gallery.features)
-        results = [searcher.search(one, top=top) for one in queries]
+        with open_reranker(model, gallery.features) as reranker:
+            searcher = Searcher(model, gallery.vectors, gallery.features, reranker=reranker)
+            results = [
+                searcher.search(one, top=top, rerank=rerank, with_attention=picture is not None) for one in queries
+            ]
         if as_json:
-            print_json([{**asdict(result), "total_ms": result.timings.total_ms} for result in results])
+            print_json([result_as_json(result) for result in results])
         else:
             for result in results:
                 print_result(result)
@@ -45,6 +56,14 @@ def answer_queries(
             save_picture(np.concatenate([draw_result(result, gallery) for result in results]), picture)
             if not as_json:
                 out.print(f"picture: {picture}", markup=False)
+
+
+def result_as_json(result: SearchResult) -> dict[str, object]:
+    """Return the answer as plain values; attention maps are left to pictures."""
+    plain = asdict(replace(result, hits=tuple(replace(hit, attention=None) for hit in result.hits)))
+    for hit in plain["hits"]:
+        del hit["attention"]
+    return {**plain, "total_ms": result.timings.total_ms}
 
 
 def print_result(result: SearchResult) -> None:
@@ -83,6 +102,7 @@ def draw_result(result: SearchResult, gallery: Gallery) -> RgbImage:
             score=hit.score,
             matches=hit.matches,
             image=open_photo(folder, hit),
+            attention=hit.attention,
         )
         for hit in result.hits
     ]

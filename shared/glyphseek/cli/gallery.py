@@ -22,6 +22,8 @@ import typer
 
 from glyphseek.errors import GalleryDamaged, GalleryNotFound, ModelMismatch, SettingError
 from glyphseek.features.directory import DirectoryFeatureStore
+from glyphseek.ports import FeatureStore, Model, TokenScorer
+from glyphseek.reranking import Reranker
 from glyphseek.types import Calibration, FeatureKind, Fusion, ModelCard
 from glyphseek.vectors.milvus import MilvusLiteStore
 
@@ -132,3 +134,13 @@ def open_gallery(path: Path) -> Generator[Gallery]:
         yield Gallery(path=path, description=description, vectors=vectors, features=features)
     finally:
         vectors.close()
+
+
+@contextmanager
+def open_reranker(model: Model, features: FeatureStore) -> Generator[Reranker | None]:
+    """Yield a reranker for a model that has token maps, None for another."""
+    if isinstance(model, TokenScorer):
+        with Reranker(model, features, fingerprint=model.card.fingerprint) as reranker:
+            yield reranker
+    else:
+        yield None

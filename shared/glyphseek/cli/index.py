@@ -21,6 +21,7 @@ from glyphseek.cli.gallery import (
 from glyphseek.indexing import Indexer, IndexProgress, IndexReport, IndexSettings, Outcome
 from glyphseek.models.loading import DEFAULT_MODEL, lasting_name, open_model
 from glyphseek.tokens import CodecName
+from glyphseek.types import FeatureKind, ModelCard
 
 SHOWN_SKIPS = 5
 
@@ -31,7 +32,13 @@ def index(
     ],
     gallery: GalleryOption,
     model: Annotated[str | None, typer.Option(help="Model id or folder; a gallery that exists knows its own.")] = None,
-    codec: Annotated[CodecName, typer.Option(help="How vectors are kept in blobs.")] = CodecName.FP16,
+    codec: Annotated[
+        CodecName | None,
+        typer.Option(help="How features are kept in blobs; unless given, int8 for token maps, else fp16."),
+    ] = None,
+    keep_likelihood: Annotated[
+        float, typer.Option(min=0, max=1, help="Keep tokens that are at least this likely to be text.")
+    ] = 0.0,
     keep_missing: Annotated[
         bool, typer.Option("--keep-missing", help="Keep photos that are gone from the folder.")
     ] = False,
@@ -50,7 +57,11 @@ def index(
     encoder = open_model(wanted, device=device)
     create_if_absent(gallery, model=lasting_name(wanted), folder=folder, card=encoder.card)
     settings = IndexSettings(
-        codec=codec, keep_missing=keep_missing, allow_move=allow_move, longer_side=encoder.card.longer_side
+        codec=codec or choose_codec(encoder.card),
+        keep_likelihood=keep_likelihood,
+        keep_missing=keep_missing,
+        allow_move=allow_move,
+        longer_side=encoder.card.longer_side,
     )
     with open_gallery(gallery) as opened, show_progress("index", quiet=as_json) as show:
         follow_folder(opened, folder, allow_move=allow_move)
@@ -69,6 +80,11 @@ def index(
         raise typer.Exit(EXIT_STOPPED)
     if report.skipped:
         raise typer.Exit(EXIT_SKIPPED)
+
+
+def choose_codec(card: ModelCard) -> CodecName:
+    """Return the codec for what the model stores: token maps are the bulk of a gallery that has them."""
+    return CodecName.INT8 if FeatureKind.TOKENS in card.features else CodecName.FP16
 
 
 def print_report(report: IndexReport, gallery: Path) -> None:

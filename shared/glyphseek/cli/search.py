@@ -17,6 +17,10 @@ def search(
     query: Annotated[list[str], typer.Argument(help=QUERY_HELP)],
     gallery: GalleryOption,
     top: Annotated[int, typer.Option(min=1, help="Most hits of each query.")] = 10,
+    rerank: Annotated[
+        int | None,
+        typer.Option(min=0, help="Photos whose token maps are scored, for models that have them; 32 unless given."),
+    ] = None,
     picture: Annotated[Path | None, typer.Option(help="PNG to draw the hits into, one query below the other.")] = None,
     device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
     as_json: JsonFlag = False,
@@ -24,4 +28,4 @@ def search(
     """Search a gallery; several queries are answered one after the other with the model loaded once."""
     from glyphseek.cli.answers import answer_queries
 
-    answer_queries(query, gallery, top=top, picture=picture, device=device, as_json=as_json)
+    answer_queries(query, gallery, top=top, rerank=rerank, picture=picture, device=device, as_json=as_json)

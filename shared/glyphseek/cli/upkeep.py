@@ -14,6 +14,7 @@ from glyphseek.cli.console import EXIT_ERROR, EXIT_INPUT, JsonFlag, err, out, pr
 from glyphseek.cli.gallery import GalleryOption, open_gallery
 from glyphseek.indexing import collect_garbage, delete_images, export_records
 from glyphseek.indexing import verify as verify_gallery
+from glyphseek.types import FeatureKind
 
 
 def info(gallery: GalleryOption, as_json: JsonFlag = False) -> None:
@@ -27,10 +28,12 @@ def info(gallery: GalleryOption, as_json: JsonFlag = False) -> None:
             "fingerprint": opened.card.fingerprint,
             "images": len(records),
             "files": sum(len(record.names) for record in records),
-            "words found": sum(record.instance_count for record in records),
-            "images without words": sum(record.instance_count == 0 for record in records),
+            "features": ", ".join(sorted(opened.card.features)),
             "bytes on disk": sum(file.stat().st_size for file in gallery.rglob("*") if file.is_file()),
         }
+        if FeatureKind.INSTANCES in opened.card.features:
+            facts["words found"] = sum(record.instance_count for record in records)
+            facts["images without words"] = sum(record.instance_count == 0 for record in records)
     if as_json:
         print_json(facts)
     else:

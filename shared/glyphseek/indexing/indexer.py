@@ -13,7 +13,8 @@ from glyphseek.indexing.passing import FolderPass
 from glyphseek.indexing.report import IndexProgress, IndexReport, Outcome
 from glyphseek.indexing.settings import IndexSettings
 from glyphseek.indexing.tally import Tally
-from glyphseek.ports import FeatureStore, Model, VectorStore
+from glyphseek.indexing.writing import check_codec
+from glyphseek.ports import FeatureStore, Model, VectorStore, codebook_of
 
 HINTS_FILE = "files.json"
 """Name of the hints inside the gallery's folder; it may be deleted at any time."""
@@ -63,9 +64,10 @@ class Indexer:
         `on_progress` is called from the calling thread, after every batch.
 
         Raises ImageUnreadable when `folder` cannot be listed, SettingError when the gallery was made from another
-        folder, and whatever else the stores raise.
+        folder or the model cannot be stored with the codec, and whatever else the stores raise.
         """
         begun_s = self._clock()
+        check_codec(self._settings.codec, codebook_of(self._model))
         hints = FileHints.load(self._gallery / HINTS_FILE)
         ledger = Ledger(self._vectors.scan())
         self._check_folder(folder, hints, ledger)

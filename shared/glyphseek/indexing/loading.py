@@ -14,7 +14,7 @@ from glyphseek.indexing.ledger import Ledger
 from glyphseek.indexing.report import Skip
 from glyphseek.indexing.settings import IndexSettings
 from glyphseek.ports import FeatureStore, Model, blob_key
-from glyphseek.tokens import unpack
+from glyphseek.tokens import unpack_vectors
 from glyphseek.types import ImageFeatures, ImageRecord, RgbImage
 
 _LOG = logging.getLogger(__name__)
@@ -96,13 +96,13 @@ class Loader:
         return PreparedImage(record=record, pixels=pixels, features=self._features_left_by_an_earlier_run(image_id))
 
     def _features_left_by_an_earlier_run(self, image_id: str) -> ImageFeatures | None:
-        """Return the features of a blob that was written, but whose row was not: a run was killed between the two."""
+        """Return the vectors of a blob that was written, but whose row was not: a run was killed between the two."""
         fingerprint = self.model.card.fingerprint
         blob = self.features.get([blob_key(fingerprint, image_id)])[0]
         if blob is None:
             return None
         try:
-            return unpack(blob, fingerprint=fingerprint)
+            return unpack_vectors(blob, fingerprint=fingerprint)
         except BlobError as error:
             _LOG.warning("blob_not_reused image_id=%s reason=%s", image_id, error)
             return None

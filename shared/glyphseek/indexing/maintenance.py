@@ -10,7 +10,7 @@ from glyphseek.errors import BlobDamaged, BlobError, BlobMissing
 from glyphseek.indexing.tidying import remove_images
 from glyphseek.indexing.writing import instance_count_of
 from glyphseek.ports import FeatureStore, VectorStore, blob_key
-from glyphseek.tokens import unpack
+from glyphseek.tokens import unpack_vectors
 from glyphseek.types import ImageFeatures, ImageRecord
 
 _CHUNK_IMAGES = 64
@@ -143,7 +143,7 @@ def _read_blob(blob: bytes | None, fingerprint: str) -> ImageFeatures | BlobErro
     if blob is None:
         return BlobMissing("the image has a row but no blob")
     try:
-        return unpack(blob, fingerprint=fingerprint)
+        return unpack_vectors(blob, fingerprint=fingerprint)
     except BlobError as error:
         return error
 

@@ -21,7 +21,7 @@ from glyphseek.indexing.settings import IndexSettings
 from glyphseek.indexing.tally import Tally
 from glyphseek.indexing.tidying import apply_changes, compare_names
 from glyphseek.indexing.writing import Writer
-from glyphseek.ports import FeatureStore, Model, VectorStore
+from glyphseek.ports import FeatureStore, Model, VectorStore, codebook_of
 from glyphseek.types import ImageFeatures
 
 _LOG = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ class FolderPass:
             ledger=self.ledger,
             settings=self.settings,
             fingerprint=self.model.card.fingerprint,
+            codebook=codebook_of(self.model),
             clock=self.clock,
         )
         self._hints_saved_s = self.clock()

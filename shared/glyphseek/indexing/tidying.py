@@ -9,7 +9,7 @@ from glyphseek.errors import BlobError, BlobMissing
 from glyphseek.indexing.report import Skip
 from glyphseek.indexing.writing import vectors_of
 from glyphseek.ports import FeatureStore, VectorStore, blob_key
-from glyphseek.tokens import unpack
+from glyphseek.tokens import unpack_vectors
 from glyphseek.types import FloatArray, ImageRecord
 
 _CHUNK_IMAGES = 64
@@ -104,7 +104,7 @@ def _rename(records: Sequence[ImageRecord], vectors: VectorStore, features: Feat
 def _stored_vectors(blob: bytes | None, fingerprint: str) -> FloatArray:
     if blob is None:
         raise BlobMissing("the image has a row but no blob")
-    return vectors_of(unpack(blob, fingerprint=fingerprint))
+    return vectors_of(unpack_vectors(blob, fingerprint=fingerprint))
 
 
 def _chunks(records: Sequence[ImageRecord]) -> Iterator[Sequence[ImageRecord]]:

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from glyphseek.errors import InputError
+from glyphseek.errors import InputError, SettingError
 from glyphseek.indexing.ledger import Ledger
 from glyphseek.indexing.loading import PreparedImage
 from glyphseek.indexing.settings import IndexSettings
 from glyphseek.ports import FeatureStore, VectorStore, blob_key
-from glyphseek.tokens import pack, unpack
+from glyphseek.tokens import CodecName, TokenCodebook, pack, unpack_vectors
+from glyphseek.tokens.codecs import find_codec
 from glyphseek.types import FloatArray, ImageFeatures, ImageRecord
 
 
@@ -32,6 +33,16 @@ def instance_count_of(features: ImageFeatures) -> int:
     return 0 if features.instances is None else len(features.instances)
 
 
+def check_codec(codec: CodecName, codebook: TokenCodebook | None) -> None:
+    """Raise SettingError when the codec needs tables that the model's codebook does not have."""
+    bits = find_codec(codec).residual_bits
+    if bits is None:
+        return
+    if codebook is None:
+        raise SettingError(f"codec {codec} needs a codebook and this model has none; use fp16 or int8")
+    codebook.residual_tables(bits)
+
+
 @dataclass(slots=True, kw_only=True)
 class Writer:
     """Writes the blob of every image at once, and commits rows several at a time. For one thread.
@@ -45,6 +56,7 @@ class Writer:
     ledger: Ledger
     settings: IndexSettings
     fingerprint: str
+    codebook: TokenCodebook | None = None
     clock: Callable[[], float] = time.monotonic
     _committed_s: float = field(init=False)
     _records: list[ImageRecord] = field(default_factory=list[ImageRecord])
@@ -81,8 +93,14 @@ class Writer:
     def _write_blob(self, image: PreparedImage, found: ImageFeatures) -> None:
         stored, blob = found, None
         if image.features is None:
-            blob = pack(found, codec=self.settings.codec, fingerprint=self.fingerprint)
-            stored = unpack(blob, fingerprint=self.fingerprint)
+            blob = pack(
+                found,
+                codec=self.settings.codec,
+                fingerprint=self.fingerprint,
+                codebook=self.codebook,
+                keep_likelihood=self.settings.keep_likelihood,
+            )
+            stored = unpack_vectors(blob, fingerprint=self.fingerprint)
         vectors_ND = vectors_of(stored)
         if blob is not None:
             self.features.put(blob_key(self.fingerprint, image.record.image_id), blob)
