@@ -1,0 +1,148 @@
+"""Where the weights of a CLIP network come from: published under a name, a file, or an S3 object.
+
+Nothing is fetched on import. Without network, a file put into `WEIGHTS_HOME` stands for the published weights.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+from huggingface_hub import hf_hub_download
+from open_clip.constants import HF_SAFE_WEIGHTS_NAME
+from open_clip.factory import get_model_config
+from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
+
+from glyphseek.errors import MissingExtra, ModelNotFound
+from glyphseek.models.clip.settings import Architecture
+
+WEIGHTS_HOME = Path("~/.cache/glyphseek/weights")
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+TOKENIZER = "tokenizer.json"
+S3 = "s3://"
+
+
+def find_weights(architecture: Architecture, source: str, *, home: Path = WEIGHTS_HOME) -> Path:
+    """Return the file of the weights that `source` names, fetched into a cache where it is remote.
+
+    `source` is a name under which open_clip knows published weights of that architecture (`openai`), the path of a
+    .safetensors, .pt, .pth or .bin file, or s3://bucket/key. Raises ModelNotFound, which names the file to bring and
+    where to put it, and MissingExtra for S3 without its client.
+    """
+    if source.startswith(S3):
+        return fetch_object(source, home=home)
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path
+    if path.suffix in WEIGHT_SUFFIXES or len(path.parts) > 1:
+        raise ModelNotFound(f"no weights of {architecture} at {path.resolve()}: put the file there, or name another")
+    return _find_published(architecture, source, home)
+
+
+def published_settings(architecture: Architecture, source: str) -> Mapping[str, object] | None:
+    """Return what open_clip knows of the weights published under that name; None when there are none."""
+    return cast(dict[str, object], get_pretrained_cfg(architecture, source)) or None
+
+
+def find_tokenizer(architecture: Architecture, *, beside: Path | None = None, home: Path = WEIGHTS_HOME) -> Path:
+    """Return the `tokenizer.json` of an architecture whose tokenizer does not come with open_clip.
+
+    It is looked for beside the weights, then in `home`, then on the hub. Raises ModelNotFound as `find_weights` does.
+    """
+    own = home.expanduser() / f"{architecture}-{TOKENIZER}"
+    near = [beside.parent / TOKENIZER] if beside is not None else []
+    for path in (*near, own):
+        if path.is_file():
+            return path
+    hub = _tokenizer_hub(architecture)
+    try:
+        return Path(hf_hub_download(hub, TOKENIZER))
+    except (OSError, RuntimeError) as error:
+        raise ModelNotFound(
+            f"the tokenizer of {architecture} is not here and cannot be fetched ({_first_line(error)}): bring "
+            f"https://huggingface.co/{hub}/resolve/main/{TOKENIZER} and save it as {own}, or beside the weights"
+        ) from error
+
+
+def _tokenizer_hub(architecture: Architecture) -> str:
+    config = cast(dict[str, dict[str, str]], get_model_config(architecture))
+    return config["text_cfg"]["hf_tokenizer_name"]
+
+
+def _find_published(architecture: Architecture, tag: str, home: Path) -> Path:
+    config = published_settings(architecture, tag)
+    if config is None:
+        known = ", ".join(cast(list[str], list_pretrained_tags_by_model(architecture)))
+        raise ModelNotFound(f"{architecture} has no weights {tag!r}; known: {known}; or give a file or s3://bucket/key")
+    own = home.expanduser() / f"{architecture}-{tag}.safetensors"
+    for path in (own.with_name(own.stem + suffix) for suffix in WEIGHT_SUFFIXES):
+        if path.is_file():
+            return path
+    try:
+        return Path(cast(str, download_pretrained(dict(config))))
+    except (OSError, RuntimeError) as error:
+        raise ModelNotFound(
+            f"weights {tag!r} of {architecture} are not here and cannot be fetched ({_first_line(error)}): bring "
+            f"{_published_at(config)} and save it as {own}, or give its path as the weights"
+        ) from error
+
+
+def _published_at(config: Mapping[str, object]) -> str:
+    """Return the address of the file to bring."""
+    hub, _, name = str(config.get("hf_hub", "")).rpartition("/")
+    return f"https://huggingface.co/{hub}/resolve/main/{name or HF_SAFE_WEIGHTS_NAME}" if hub else str(config["url"])
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:160]}" if str(error).strip() else repr(error)
+
+
+def fetch_object(url: str, *, home: Path = WEIGHTS_HOME) -> Path:
+    """Return the local copy of s3://bucket/key, fetched when the object's ETag is not the one of the copy.
+
+    The client takes endpoint, region and credentials from the standard AWS_* variables. Raises ModelNotFound when the
+    object cannot be had and MissingExtra without the client.
+    """
+    try:
+        import obstore
+        from obstore.exceptions import BaseError
+        from obstore.store import S3Store
+    except ModuleNotFoundError as error:
+        raise MissingExtra("weights in S3 need an S3 client: pip install 'glyphseek[s3]'") from error
+    bucket, _, key = url.removeprefix(S3).partition("/")
+    if not bucket or not key:
+        raise ModelNotFound(f"{url} names no object; write s3://bucket/key")
+    try:
+        store = S3Store(
+            bucket,
+            client_options={"connect_timeout": timedelta(seconds=10)},
+            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=30)},
+        )
+        found = obstore.head(store, key)
+        mark = "".join(letter for letter in str(found["e_tag"]) if letter.isalnum())
+        copy = home.expanduser() / "s3" / bucket / mark / Path(key).name
+        if not copy.is_file():
+            _write_whole(copy, obstore.get(store, key).stream(min_chunk_size=8 << 20))
+    except (BaseError, OSError) as error:
+        raise ModelNotFound(
+            f"{url} cannot be fetched ({_first_line(error)}): put the weights there, check AWS_ENDPOINT_URL, "
+            "AWS_REGION and the credentials, or give the path of a file"
+        ) from error
+    return copy
+
+
+def _write_whole(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
+    """Write the chunks to a file that appears under its name only when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as partial:
+        try:
+            for chunk in chunks:
+                partial.write(chunk)
+        except BaseException:
+            os.unlink(partial.name)
+            raise
+    os.replace(partial.name, path)
