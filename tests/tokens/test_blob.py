@@ -254,7 +254,7 @@ def test_a_malformed_fingerprint_is_refused_on_both_sides(fingerprint: str) -> N
 
 
 def test_an_unknown_codec_lists_the_known_ones() -> None:
-    with pytest.raises(SettingError, match=r"'zip'.*fp16, int8"):
+    with pytest.raises(SettingError, match=r"'zip'.*fp32, fp16, int8"):
         pack(ImageFeatures(), codec="zip", fingerprint=MODEL)  # pyright: ignore[reportArgumentType]
 
 

@@ -17,7 +17,7 @@ from glyphseek.tokens.codebook import TokenCodebook
 from glyphseek.tokens.residual import MOST_CENTROIDS, nearest_centroids
 from glyphseek.types import FloatArray
 
-_LLOYD_ROUNDS = 30
+_LLOYD_ROUNDS = 100  # 30 leave 16 values of a normal distribution 9 % above the least error, 100 leave 1 %
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,10 @@ def _lloyd(ordered_N: np.ndarray, sums_N: np.ndarray, cuts: np.ndarray) -> np.nd
     values_B = _means(ordered_N, sums_N, cuts, np.zeros(len(cuts) - 1))
     for _ in range(_LLOYD_ROUNDS):
         edges = np.searchsorted(ordered_N, (values_B[1:] + values_B[:-1]) / 2)
-        values_B = _means(ordered_N, sums_N, np.concatenate([[0], edges, [len(ordered_N)]]), values_B)
+        if np.array_equal(edges, cuts[1:-1]):
+            break
+        cuts = np.concatenate([[0], edges, [len(ordered_N)]])
+        values_B = _means(ordered_N, sums_N, cuts, values_B)
     return values_B
 
 

@@ -23,20 +23,21 @@ from glyphseek.tokens.units import read_units
 from glyphseek.types import FloatArray
 
 _INFINITE_HALF = np.uint16(0x7C00)
+CodeArrays = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int8] | CodeArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PackedTokens:
     """A view of one blob's token map; the arrays share the blob's memory and cannot be written.
 
-    shape: (H, W, E). codes: fp16 (N, P) float16; int8 (N, P) int8, to be multiplied by scales_N; residual codes (N, R)
-    uint8 beside centroid_ids_N. likelihood_N: text likelihood in 255ths, None where it is 1. kept_N: the cells that
-    were kept, None for all. global_vector_D: unit norm, None where the blob has none. nbytes: the memory it keeps.
+    shape: (H, W, E). codes: fp32 and fp16 (N, P) floats; int8 (N, P) int8, to be multiplied by scales_N; residual codes
+    (N, R) uint8 beside centroid_ids_N. likelihood_N: text likelihood in 255ths, None where it is 1. kept_N: the cells
+    that were kept, None for all. global_vector_D: unit norm, None where the blob has none. nbytes: the memory it keeps.
     """
 
     codec: CodecName
     shape: tuple[int, int, int]
-    codes: NDArray[np.float16] | NDArray[np.int8] | CodeArray
+    codes: CodeArrays
     scales_N: FloatArray | None
     centroid_ids_N: IdArray | None
     likelihood_N: CodeArray | None
@@ -62,7 +63,9 @@ class PackedTokens:
             return residual.decode(self.centroid_ids_N, codes_NR, *self.codebook.residual_tables(bits))
         if self.scales_N is not None:
             return np.multiply(self.codes, self.scales_N[:, None], dtype=np.float32)
-        return fp16.widen(self.codes.view(np.float16))
+        if self.codec is CodecName.FP16:
+            return fp16.widen(self.codes.view(np.float16))
+        return self.codes.astype(np.float32)
 
     def decode(self) -> FloatArray:
         """Return (N, E) float32: the tokens at full width, near those that were packed (see the codec's bound)."""
@@ -136,9 +139,7 @@ def _find_codebook(header: BlobHeader, codebook: TokenCodebook | None) -> TokenC
     return codebook
 
 
-def _read_tokens(
-    blob: bytes, header: BlobHeader, start: int
-) -> tuple[NDArray[np.float16] | NDArray[np.int8] | CodeArray, FloatArray | None, IdArray | None]:
+def _read_tokens(blob: bytes, header: BlobHeader, start: int) -> tuple[CodeArrays, FloatArray | None, IdArray | None]:
     tokens, width = header.stored_tokens, header.stored_width or 0
     bits = CODECS[header.codec].residual_bits
     if bits is not None:
@@ -150,17 +151,20 @@ def _read_tokens(
         scales_N = np.frombuffer(blob, dtype="<f4", count=tokens, offset=start)
         steps_NP = np.frombuffer(blob, dtype=np.int8, count=tokens * width, offset=start + 4 * tokens)
         return steps_NP.reshape(tokens, width), scales_N, None
-    halves_NP = np.frombuffer(blob, dtype="<f2", count=tokens * width, offset=start)
-    return halves_NP.reshape(tokens, width), None, None
+    dtype = "<f2" if header.codec is CodecName.FP16 else "<f4"
+    values_NP = np.frombuffer(blob, dtype=dtype, count=tokens * width, offset=start)
+    return values_NP.reshape(tokens, width), None, None
 
 
 def _check_tokens(
     codec: CodecName,
-    codes: NDArray[np.float16] | NDArray[np.int8] | CodeArray,
+    codes: CodeArrays,
     scales_N: FloatArray | None,
     centroid_ids_N: IdArray | None,
     codebook: TokenCodebook | None,
 ) -> None:
+    if codec is CodecName.FP32 and not np.isfinite(codes).all():
+        raise BlobDamaged("blob holds a token that is not finite")
     if codec is CodecName.FP16 and (codes.view(np.uint16) & _INFINITE_HALF == _INFINITE_HALF).any():
         raise BlobDamaged("blob holds a token that is not finite")
     if scales_N is not None and not (np.isfinite(scales_N) & (scales_N >= 0)).all():

@@ -4,7 +4,9 @@ with bucket values of each dimension's own.
 
 Error bound: let r be the token minus its centroid and v_1 <= ... <= v_B the values of its dimension. A component with
 v_1 <= r <= v_B returns within half the gap between the two values around r; one outside returns as the outermost
-value, so its error is its distance to it (both up to a rounding of float32). `largest_error` computes just that.
+value, so its error is its distance to it (both up to a rounding of float32). `largest_error` computes just that. On
+tokens like those the codebook was fitted on, the root mean square of |x' - x| is about 0.10 (four bits) or 0.35 (two)
+of that of the distance to the centroid; tests hold it under 0.12 and 0.40.
 
 Bytes: N centroid numbers as u16, then N rows of codes, the first component in the lowest bits of its byte; what is left
 of a row's last byte is zero.
