@@ -5,7 +5,7 @@ import pytest
 
 from glyphseek.errors import InputError, QueryError
 from glyphseek.evaluation import scoring
-from glyphseek.evaluation.scoring import matrix_scorer, query_words, score_gallery, score_queries
+from glyphseek.evaluation.scoring import encode_words, matrix_scorer, query_words, score_gallery, score_queries
 from glyphseek.queries import Term
 from glyphseek.types import FloatArray, Instances, TermFeatures
 
@@ -90,3 +90,13 @@ def test_a_matrix_answers_by_query() -> None:
 def test_a_matrix_of_another_height_is_refused() -> None:
     with pytest.raises(InputError, match="1 rows"):
         matrix_scorer(["a", "b"], np.zeros((1, 2), dtype=np.float32))
+
+
+def test_as_a_whole_a_query_is_one_text_with_its_spaces() -> None:
+    assert query_words("Bank of  AMERICA", 20, as_whole=True) == ["bank of america"]
+    assert query_words("Bank of  AMERICA", 6, as_whole=True) == ["bank o"]
+    assert query_words("!!", 6, as_whole=True) == []
+
+
+def test_words_of_all_queries_are_encoded_once_and_refused_ones_left_out() -> None:
+    assert list(encode_words(["bee", "ant bee", "elephant"], _encode, max_characters=9)) == ["ant", "bee"]

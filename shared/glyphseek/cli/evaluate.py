@@ -41,6 +41,12 @@ def evaluate(
     ],
     method: Annotated[list[Method] | None, typer.Option(help="Methods to measure side by side; repeat it.")] = None,
     model: Annotated[str, typer.Option(help="Model id or folder.")] = DEFAULT_MODEL,
+    rerank: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=0, help="Photos reranked, for models with token maps; repeat it to compare. Unless given: 0 and 32."
+        ),
+    ] = None,
     split: Annotated[Split, typer.Option(help="Part of a set that publishes two.")] = Split.TEST,
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Only the photos that training leaves out (every fifth).")
@@ -66,7 +72,7 @@ def evaluate(
             with show_progress(f"{one.value} {benchmark.name}", quiet=as_json) as show:
                 match one:
                     case Method.MODEL:
-                        scorers = measure_model(benchmark, model, cache, device, show)
+                        scorers = measure_model(benchmark, model, cache, device, show, depths=rerank)
                     case Method.OCR:
                         scorers = measure_ocr(benchmark, cache, OCR_LONGER_SIDE, show)
             reports += judge(benchmark, scorers)

@@ -12,16 +12,27 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from glyphseek.cli.console import OnProgress, err
-from glyphseek.errors import ImageError
-from glyphseek.evaluation import Benchmark, QueryList, Report, evaluate, score_queries
+from glyphseek.errors import ImageError, SettingError
+from glyphseek.evaluation import (
+    Benchmark,
+    GalleryReranker,
+    QueryList,
+    Report,
+    encode_words,
+    evaluate,
+    score_queries,
+)
 from glyphseek.features.directory import DirectoryFeatureStore
 from glyphseek.features.memory import MemoryFeatureStore
 from glyphseek.images import ImageLimits, read_file, read_image
+from glyphseek.indexing import vectors_of
 from glyphseek.models.loading import open_model
-from glyphseek.ports import FeatureStore, Model, blob_key
-from glyphseek.tokens import CodecName, pack, unpack
+from glyphseek.ports import FeatureStore, Model, TokenScorer, blob_key
+from glyphseek.reranking import Reranker
+from glyphseek.search import SearchSettings
+from glyphseek.tokens import CodecName, pack, unpack_vectors
 from glyphseek.training.annotated import is_held_out_photo
-from glyphseek.types import FloatArray, Instances
+from glyphseek.types import FeatureKind, FloatArray, Instances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,26 +59,87 @@ def keep_held_out(benchmark: Benchmark) -> Benchmark:
     return replace(benchmark, name=f"{benchmark.name} held-out", images=images, query_lists=lists)
 
 
+@dataclass(slots=True, kw_only=True)
+class EncodedGallery:
+    """What a model made of the photos of a benchmark, in their order: ids (None: not readable) and searched vectors."""
+
+    image_ids: list[str | None]
+    rows: list[Instances]
+    figures: dict[str, float]
+
+
 def measure_model(
-    benchmark: Benchmark, model_name: str, cache: Path | None, device: str, show: OnProgress
+    benchmark: Benchmark,
+    model_name: str,
+    cache: Path | None,
+    device: str,
+    show: OnProgress,
+    *,
+    depths: Sequence[int] | None = None,
 ) -> list[Scorer]:
-    """Encode every photo (through the blobs that a gallery would hold) and return the model's scorer."""
+    """Encode every photo (through the blobs that a gallery would hold) and return the model's scorers.
+
+    A model that reranks has one for each of `depths` (None: recall alone, and the depth that searches have), another
+    has one. Raises SettingError for a depth above 0 asked of a model that does not rerank.
+    """
     model = open_model(model_name, device=device)
     blobs: FeatureStore = DirectoryFeatureStore(cache / "features") if cache else MemoryFeatureStore()
-    instances: list[Instances] = []
+    gallery = encode_gallery(benchmark, model, blobs, show)
+    asked = sorted({query for queries in benchmark.query_lists for query in queries.relevant})
+    card = model.card
+    recall = score_queries(
+        asked,
+        model.encode_terms,
+        gallery.rows,
+        max_characters=card.max_query_characters,
+        as_whole=card.asks_whole_text,
+    )
+    plain = Scorer(method=card.name, score=recall, longer_side=card.longer_side, figures=gallery.figures)
+    if not isinstance(model, TokenScorer):
+        if any(depths or ()):
+            raise SettingError(f"{card.name} does not rerank: --rerank {max(depths or ())} cannot be measured")
+        return [plain]
+    wanted = sorted(set(depths or (0, SearchSettings().rerank)))
+    reranked = GalleryReranker(
+        reranker=Reranker(model, blobs, fingerprint=card.fingerprint),
+        image_ids=gallery.image_ids,
+        features=encode_words(
+            asked, model.encode_terms, max_characters=card.max_query_characters, as_whole=card.asks_whole_text
+        ),
+        max_characters=card.max_query_characters,
+        max_depth=wanted[-1],
+        fusion=card.fusion,
+        as_whole=card.asks_whole_text,
+    )
+    return [score_at_depth(plain, reranked, depth) for depth in wanted]
+
+
+def score_at_depth(plain: Scorer, reranked: GalleryReranker, depth: int) -> Scorer:
+    """Return the scorer of recall followed by a rerank of its `depth` best; it says so in its name."""
+
+    def score(query: str) -> FloatArray:
+        return reranked.score(query, plain.score(query), depth)
+
+    name = f"{plain.method}, rerank {depth}" if depth else f"{plain.method}, recall alone"
+    return replace(plain, method=name, score=score)
+
+
+def encode_gallery(benchmark: Benchmark, model: Model, blobs: FeatureStore, show: OnProgress) -> EncodedGallery:
+    """Return what the model makes of every photo; token maps stay in `blobs`."""
+    gallery = EncodedGallery(image_ids=[], rows=[], figures={})
     encoded, seconds = 0, 0.0
     for done, image in enumerate(benchmark.images, start=1):
-        found, spent = encode_photo(model, image.path, blobs)
-        instances.append(found)
+        image_id, found, spent = encode_photo(model, image.path, blobs)
+        gallery.image_ids.append(image_id)
+        gallery.rows.append(found)
         encoded += spent > 0
         seconds += spent
         show(done, len(benchmark.images), "encoding")
-    asked = sorted({query for queries in benchmark.query_lists for query in queries.relevant})
-    score = score_queries(asked, model.encode_terms, instances, max_characters=model.card.max_query_characters)
-    figures = {"instances per image": sum(map(len, instances)) / max(1, len(instances))}
+    if FeatureKind.INSTANCES in model.card.features:
+        gallery.figures["instances per image"] = sum(map(len, gallery.rows)) / max(1, len(gallery.rows))
     if encoded:
-        figures["images/s of the model alone"] = encoded / seconds
-    return [Scorer(method=model.card.name, score=score, longer_side=model.card.longer_side, figures=figures)]
+        gallery.figures["images/s of the model alone"] = encoded / seconds
+    return gallery
 
 
 def judge(benchmark: Benchmark, scorers: Sequence[Scorer]) -> list[Report]:
@@ -86,15 +158,16 @@ def judge(benchmark: Benchmark, scorers: Sequence[Scorer]) -> list[Report]:
     ]
 
 
-def encode_photo(model: Model, path: Path, blobs: FeatureStore) -> tuple[Instances, float]:
-    """Return the instances of a photo, from `blobs` if they hold it, and the seconds the model took (0 if they did).
+def encode_photo(model: Model, path: Path, blobs: FeatureStore) -> tuple[str | None, Instances, float]:
+    """Return a photo's id, the vectors it is searched by, and the seconds the model took (0 if `blobs` held them).
 
-    A photo that cannot be read has no instances, and a line says so.
+    A photo that cannot be read has no id and no vectors, and a line says so. A global vector is one row.
     """
     fingerprint = model.card.fingerprint
     try:
         data = read_file(path, limits=ImageLimits()).data
-        key = blob_key(fingerprint, hashlib.sha256(data).hexdigest()[:32])
+        image_id = hashlib.sha256(data).hexdigest()[:32]
+        key = blob_key(fingerprint, image_id)
         blob, spent = blobs.get([key])[0], 0.0
         if blob is None:
             prepared = model.prepare(read_image(data))
@@ -105,16 +178,16 @@ def encode_photo(model: Model, path: Path, blobs: FeatureStore) -> tuple[Instanc
             blobs.put(key, blob)
     except ImageError as error:
         err.print(f"not read: {path}: {error}", markup=False)
-        return no_instances(model.card.vector_width), 0.0
-    return unpack(blob, fingerprint=fingerprint).instances or no_instances(model.card.vector_width), spent
+        return None, rows_of(np.zeros((0, model.card.vector_width), np.float32)), 0.0
+    found = unpack_vectors(blob, fingerprint=fingerprint)
+    return image_id, found.instances or rows_of(vectors_of(found)), spent
 
 
-def no_instances(width: int) -> Instances:
-    """Return the instances of an image without words."""
+def rows_of(vectors_ND: FloatArray) -> Instances:
+    """Return vectors as instances whose places are not known."""
+    count = len(vectors_ND)
     return Instances(
-        vectors_ND=np.zeros((0, width), np.float32),
-        boxes_N4=np.zeros((0, 4), np.float32),
-        scores_N=np.zeros(0, np.float32),
+        vectors_ND=vectors_ND, boxes_N4=np.zeros((count, 4), np.float32), scores_N=np.ones(count, np.float32)
     )
 
 

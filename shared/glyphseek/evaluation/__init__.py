@@ -3,16 +3,19 @@
 from glyphseek.evaluation.benchmark import Benchmark, BenchmarkImage, QueryList, TextItem
 from glyphseek.evaluation.plot import plot_breakdowns
 from glyphseek.evaluation.report import Report, evaluate, report_to_dict, save_reports
-from glyphseek.evaluation.scoring import matrix_scorer, score_gallery, score_queries
+from glyphseek.evaluation.reranked import GalleryReranker
+from glyphseek.evaluation.scoring import encode_words, matrix_scorer, score_gallery, score_queries
 from glyphseek.evaluation.table import comparison_table, summary_table
 
 __all__ = [
     "Benchmark",
     "BenchmarkImage",
+    "GalleryReranker",
     "QueryList",
     "Report",
     "TextItem",
     "comparison_table",
+    "encode_words",
     "evaluate",
     "matrix_scorer",
     "plot_breakdowns",

@@ -45,19 +45,19 @@ def score_queries(
     instances: Sequence[Instances],
     *,
     max_characters: int,
+    as_whole: bool = False,
 ) -> Callable[[str], FloatArray]:
     """Return a function from one of `queries` to its (N,) scores: the mean of the scores of its words.
 
-    Words are normalised and cut to `max_characters`; the mean is how MSTAR asks a model of words for more than one.
-    A word that the model refuses (QueryError), and a query without words, score -1 for every image.
+    Words are as `query_words` gives them; the mean is how MSTAR asks a model of words for more than one. A word that
+    the model refuses (QueryError), and a query without words, score -1 for every image.
     """
-    words = sorted({word for query in queries for word in query_words(query, max_characters)})
-    answered, features = _encode_known(words, encode_terms)
-    rows = dict(zip(answered, score_gallery(features, instances), strict=True))
+    features = encode_words(queries, encode_terms, max_characters=max_characters, as_whole=as_whole)
+    rows = dict(zip(features, score_gallery(list(features.values()), instances), strict=True))
     nothing = np.full(len(instances), NO_INSTANCE_SCORE, dtype=np.float32)
 
     def score(query: str) -> FloatArray:
-        asked = query_words(query, max_characters)
+        asked = query_words(query, max_characters, as_whole=as_whole)
         if not asked:
             return nothing
         return np.stack([rows.get(word, nothing) for word in asked]).mean(axis=0, dtype=np.float32)
@@ -65,9 +65,25 @@ def score_queries(
     return score
 
 
-def query_words(query: str, max_characters: int) -> list[str]:
-    """Return the normalised words of a query, each cut to `max_characters`."""
-    return [word[:max_characters] for word in normalize(query).split()]
+def query_words(query: str, max_characters: int, *, as_whole: bool = False) -> list[str]:
+    """Return the normalised words of a query, each cut to `max_characters`; as a whole it is one text with spaces."""
+    text = normalize(query)
+    words = [text] if as_whole and text else text.split()
+    return [word[:max_characters] for word in words]
+
+
+def encode_words(
+    queries: Sequence[str],
+    encode_terms: Callable[[Sequence[Term]], list[TermFeatures]],
+    *,
+    max_characters: int,
+    as_whole: bool = False,
+) -> dict[str, TermFeatures]:
+    """Return the features of every different word of the queries; those that the model refuses are left out."""
+    asked = (query_words(query, max_characters, as_whole=as_whole) for query in queries)
+    words = sorted({word for one in asked for word in one})
+    answered, features = _encode_known(words, encode_terms)
+    return dict(zip(answered, features, strict=True))
 
 
 def matrix_scorer(queries: Sequence[str], scores_QN: FloatArray) -> Callable[[str], FloatArray]:

@@ -12,6 +12,7 @@ from glyphseek.indexing.maintenance import (
 )
 from glyphseek.indexing.report import IndexProgress, IndexReport, Outcome, Skip, Stage
 from glyphseek.indexing.settings import IndexSettings
+from glyphseek.indexing.writing import vectors_of
 
 __all__ = [
     "HINTS_FILE",
@@ -28,5 +29,6 @@ __all__ = [
     "collect_garbage",
     "delete_images",
     "export_records",
+    "vectors_of",
     "verify",
 ]
