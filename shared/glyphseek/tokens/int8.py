@@ -12,6 +12,8 @@ import numpy as np
 from glyphseek.types import FloatArray
 
 _STEPS = np.float32(127)
+LARGEST_SCALE = np.finfo(np.float32).max / _STEPS
+"""Of the largest vector of finite components."""
 
 
 def size(rows: int, width: int) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glyphseek.errors import BlobDamaged, BlobForeign
-from glyphseek.tokens import fp16, residual
+from glyphseek.tokens import fp16, int8, residual
 from glyphseek.tokens.codebook import TokenCodebook
 from glyphseek.tokens.codecs import CODECS, CodecName
 from glyphseek.tokens.encoding import LIKELIHOOD_STEPS
@@ -167,8 +167,8 @@ def _check_tokens(
         raise BlobDamaged("blob holds a token that is not finite")
     if codec is CodecName.FP16 and (codes.view(np.uint16) & _INFINITE_HALF == _INFINITE_HALF).any():
         raise BlobDamaged("blob holds a token that is not finite")
-    if scales_N is not None and not (np.isfinite(scales_N) & (scales_N >= 0)).all():
-        raise BlobDamaged("blob holds a scale that is negative or not finite")
+    if scales_N is not None and not ((scales_N >= 0) & (scales_N <= int8.LARGEST_SCALE)).all():
+        raise BlobDamaged("blob holds a scale that is negative or beyond float32")
     if centroid_ids_N is not None and len(centroid_ids_N):
         tables = None if codebook is None else codebook.centroids_CP
         bits = CODECS[codec].residual_bits

@@ -101,7 +101,7 @@ def split_codes(codes_NR: CodeArray, width: int, bits: int) -> CodeArray:
     split = np.empty((*codes_NR.shape, per_byte), dtype=np.uint8)
     for place in range(per_byte):
         split[:, :, place] = (codes_NR >> np.uint8(bits * place)) & mask
-    return split.reshape(len(codes_NR), -1)[:, :width]
+    return split.reshape(len(codes_NR), per_byte * codes_NR.shape[1])[:, :width]
 
 
 def _bits_of(values_PB: FloatArray) -> int:

@@ -110,6 +110,17 @@ def test_likelihoods_and_parts_come_in_the_order_of_the_maps() -> None:
     np.testing.assert_array_equal(second.numpy(), maps[1].decode_likelihood())
 
 
+@CASES
+def test_a_map_without_tokens_has_no_dots_and_a_sum_of_zero(codec: CodecName, codebook: TokenCodebook) -> None:
+    batch = TokenBatch([packed_map(2, 3, codec, codebook), packed_map(0, 4, codec, codebook)])
+    dots_QN = batch.dots(torch.from_numpy(some_queries(2)))
+    sums_QKE = batch.weighted_sums(batch.softmax(dots_QN))
+    assert batch.sizes == (6, 0)
+    assert dots_QN.shape == (2, 6)
+    assert torch.isfinite(sums_QKE).all()
+    assert not sums_QKE[:, 1].any()
+
+
 def test_maps_of_different_token_widths_are_refused() -> None:
     maps = [packed_map(1, 2, CodecName.INT8, None, width=width) for width in (8, 16)]
     with pytest.raises(InputError, match=r"\[8, 16\]"):
