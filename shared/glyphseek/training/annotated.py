@@ -25,10 +25,14 @@ HELD_OUT_WORDS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotatedWord:
-    """One region: its normalised word, or None where it cannot be read or spelt, and its box in pixels (4,)."""
+    """One region: its normalised word, or None where it cannot be read or spelt, and its box in pixels (4,).
+
+    `letter_ends` say where each letter of the word ends, as shares of the box's width; None where that is not known.
+    """
 
     word: str | None
     box_4: NDArray[np.float32]
+    letter_ends: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

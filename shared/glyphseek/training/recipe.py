@@ -12,12 +12,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from glyphseek.errors import ModelNotFound
+from glyphseek.errors import ModelNotFound, SettingError
+from glyphseek.models.cayn.settings import find_preset as find_cayn
 from glyphseek.models.cayn.small.settings import PRESETS as SMALL_CLIPS
 from glyphseek.models.cayn.small.settings import SmallSettings
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import TdslSettings, find_preset
 from glyphseek.training.annotated import read_annotated_photos, spell
+from glyphseek.training.cayn.building import build_adapter_stage
+from glyphseek.training.cayn.stage import AdapterStageSettings, Trainee
+from glyphseek.training.cayn.starting import start_network
 from glyphseek.training.detection import SceneStage, SceneStageSettings
 from glyphseek.training.loop import LoopSettings, Stage, run_stage
 from glyphseek.training.reading.reader import Reader
@@ -44,13 +48,14 @@ class Training(Generic[Trained]):
     stage: Stage[Trained]
     batch: int
     validate: Callable[[Trained], dict[str, float]]
+    weight_decay: float = 1e-2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """One call of the trainer. None means the stage's own default."""
 
-    stage: Literal["words", "detector", "joint", "tokens"]
+    stage: Literal["words", "detector", "joint", "tokens", "adapter"]
     run: Path
     preset: str
     steps: int
@@ -66,6 +71,11 @@ class Recipe:
     save_every: int = 500
     validate_every: int = 1000
     seed: int = 0
+    weights: str | None = None
+    """The frozen backbone of stage `adapter`: an open_clip tag, a file, a packaged model or a run."""
+    cache: Path | None = None
+    """Where stage `adapter` keeps the backbone's tokens; None is a folder of the run."""
+    device: str = "cpu"
 
     def command(self) -> str:
         """Return the command line that runs this recipe."""
@@ -84,6 +94,8 @@ def run_recipe(recipe: Recipe, *, report: Callable[[dict[str, float]], None]) ->
     torch.manual_seed(recipe.seed)
     if recipe.stage == "tokens":
         return carry_out(recipe, build_token_stage(recipe), report)
+    if recipe.stage == "adapter":
+        return carry_out(recipe, build_adapter(recipe), report)
     return carry_out(recipe, build_stage(recipe, find_preset(recipe.preset)), report)
 
 
@@ -98,6 +110,7 @@ def carry_out(recipe: Recipe, training: Training[Trained], report: Callable[[dic
     loop = LoopSettings(
         steps=recipe.steps,
         rate=recipe.rate,
+        weight_decay=training.weight_decay,
         save_every=recipe.save_every,
         validate_every=recipe.validate_every,
         seed=recipe.seed,
@@ -171,6 +184,17 @@ def build_token_stage(recipe: Recipe) -> Training[Reader]:
         batch=settings.batch,
         validate=TokenValidation(validation_windows(recipe, settings)),
     )
+
+
+def build_adapter(recipe: Recipe) -> Training[Trainee]:
+    """Return the training of CAYN's adapter and head over a frozen backbone, by Adam as the paper's group has it."""
+    if recipe.weights is None:
+        raise SettingError("stage adapter needs --weights: the backbone that stays frozen")
+    network = start_network(find_cayn(recipe.preset), recipe.weights).to(recipe.device)
+    settings = AdapterStageSettings() if recipe.batch is None else AdapterStageSettings(batch=recipe.batch)
+    cache = recipe.cache or recipe.run / "tokens"
+    trainee, stage, validate = build_adapter_stage(network, recipe.real, cache, settings)
+    return Training(network=trainee, stage=stage, batch=settings.batch, validate=validate, weight_decay=0.0)
 
 
 def find_small_clip(preset: str) -> SmallSettings:

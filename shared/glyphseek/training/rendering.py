@@ -9,6 +9,7 @@ from glyphseek.datasets.scenes.backgrounds import Backgrounds
 from glyphseek.datasets.scenes.crops import CropRenderer
 from glyphseek.datasets.scenes.fonts import FontBook
 from glyphseek.datasets.scenes.scenes import SceneRenderer
+from glyphseek.datasets.scenes.settings import SceneSettings
 from glyphseek.datasets.scenes.words import WordSource
 
 
@@ -17,10 +18,15 @@ def open_crop_renderer(backgrounds: Path | None) -> CropRenderer:
     return CropRenderer(fonts=FontBook.discover(), words=WordSource.build(), backgrounds=open_backgrounds(backgrounds))
 
 
-def open_scene_renderer(backgrounds: Path | None, *, fonts: Sequence[Path] | None = None) -> SceneRenderer:
+def open_scene_renderer(
+    backgrounds: Path | None, *, fonts: Sequence[Path] | None = None, settings: SceneSettings | None = None
+) -> SceneRenderer:
     """Return a renderer of whole scenes over all fonts of this machine, or of the given folders alone."""
     return SceneRenderer(
-        fonts=FontBook.discover(fonts or None), words=WordSource.build(), backgrounds=open_backgrounds(backgrounds)
+        fonts=FontBook.discover(fonts or None),
+        words=WordSource.build(),
+        backgrounds=open_backgrounds(backgrounds),
+        settings=settings or SceneSettings(),
     )
 
 

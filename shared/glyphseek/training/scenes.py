@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glyphseek.datasets.scenes.settings import SceneSettings
 from glyphseek.training.annotated import AnnotatedPhoto, AnnotatedWord, annotate, read_pixels
 from glyphseek.training.rendering import open_scene_renderer
 
@@ -40,11 +41,13 @@ class SceneBatch:
     ignored: list[Tensor]
 
 
-def make_scenes(width: int, height: int, backgrounds: Path | None, seed: int) -> Callable[[], list[TrainingScene]]:
+def make_scenes(
+    width: int, height: int, backgrounds: Path | None, seed: int, *, settings: SceneSettings | None = None
+) -> Callable[[], list[TrainingScene]]:
     """Return a function that renders a batch of scenes at every call; runs in a renderer process."""
     cv2.setNumThreads(1)
     rng = np.random.default_rng(seed)
-    renderer = open_scene_renderer(backgrounds)
+    renderer = open_scene_renderer(backgrounds, settings=settings)
 
     def render() -> list[TrainingScene]:
         scenes = [renderer.render(rng, width, height) for _ in range(RENDERED_BATCH)]
@@ -73,10 +76,12 @@ def cut_scene(
     rng: np.random.Generator,
     *,
     around: NDArray[np.float32] | None = None,
+    least_visible: float = LEAST_VISIBLE,
 ) -> TrainingScene:
     """Return a random `side` x `side` window of the scene scaled by `scale`, padded with grey where it ends.
 
-    The window is placed around the box `around` (4,); without one, half of the windows are placed around a word.
+    The window is placed around the box `around` (4,); without one, half of the windows are placed around a word. Words
+    of which less than `least_visible` is left are ignored.
     """
     height, width = scene.pixels.shape[:2]
     pixels = cv2.resize(
@@ -95,12 +100,17 @@ def cut_scene(
     part = pixels[y : y + side, x : x + side]
     window[: part.shape[0], : part.shape[1]] = part
     limit = np.array([part.shape[1], part.shape[0]] * 2, np.float32)
-    words = [move_word(word, scale, np.array([x, y, x, y], np.float32), limit) for word in scene.words]
+    corner = np.array([x, y, x, y], np.float32)
+    words = [move_word(word, scale, corner, limit, least_visible) for word in scene.words]
     return TrainingScene(pixels=window, words=tuple(word for word in words if word is not None))
 
 
 def move_word(
-    word: AnnotatedWord, scale: float, corner_4: NDArray[np.float32], limit_4: NDArray[np.float32]
+    word: AnnotatedWord,
+    scale: float,
+    corner_4: NDArray[np.float32],
+    limit_4: NDArray[np.float32],
+    least_visible: float = LEAST_VISIBLE,
 ) -> AnnotatedWord | None:
     """Return the word in the window's pixels; without its text if too small or too much cut; None if outside."""
     whole = word.box_4 * np.float32(scale) - corner_4
@@ -109,7 +119,7 @@ def move_word(
     if size.min() < 2:
         return None
     visible = size.prod() / max(1e-6, full.prod())
-    readable = word.word is not None and visible >= LEAST_VISIBLE and size.min() >= SMALLEST_TEXT_PX
+    readable = word.word is not None and visible >= least_visible and size.min() >= SMALLEST_TEXT_PX
     return AnnotatedWord(word=word.word if readable else None, box_4=box.astype(np.float32))
 
 

@@ -12,24 +12,32 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from glyphseek.datasets.scenes.settings import SceneSettings
 from glyphseek.models.cayn.small.settings import ALPHABET
 from glyphseek.models.cayn.small.trunk import text_logits
 from glyphseek.models.tdsl.augmentation import augment_word
 from glyphseek.training.annotated import is_held_out_word, read_annotated_photos
 from glyphseek.training.detection import augment_photo
+from glyphseek.training.reading.canvases import STRETCHED_SIZE, pack_canvas, real_drawer
+from glyphseek.training.reading.primer import make_primers
 from glyphseek.training.reading.reader import SPELT_STEPS, Reader
 from glyphseek.training.reading.targets import TokenTargets, make_targets
 from glyphseek.training.reading.windows import cut_window
 from glyphseek.training.replay import ReplayPool
 from glyphseek.training.scenes import TrainingScene, make_scenes, read_scene
+from glyphseek.training.words import cut_words, make_crops
 
+DENSE = SceneSettings(fewest=6, most=18, narrowest=0.1, widest=0.5, empty=0.0)
+"""Scenes with more text than usual: a window costs the same whatever is in it."""
 TEXT_WEIGHT = 20.0
 """Weight of the text term, whose mean over tokens is small because few tokens are text."""
 LETTER_WEIGHT = 0.5
 SPELLING_WEIGHT = 1.0
+LEAST_PRIMED = 0.05
+"""Share of printed windows that remains to the end."""
 MOST_PLACES = 384
 """Tokens of one batch that are compared with words; more are drawn at random."""
-NEAR_MISSES = 2
+NEAR_MISSES = 1
 """Misspelt words per word of a batch, as negatives of the contrastive term."""
 
 
@@ -42,6 +50,15 @@ class TokenStageSettings:
     backgrounds: Path | None = None
     real_share: float = 0.3
     batch: int = 8
+    canvas_share: float = 0.6
+    """Share of windows that are packed with cropped words; the others are cut from scenes."""
+    primed_steps: int = 1500
+    """Steps over which windows of plainly printed words give way to these two."""
+    primers: int = 2000
+    """Printed windows kept for reuse."""
+    crops: int = 60_000
+    """Rendered crops kept for reuse."""
+    crop_reuse: float = 4.0
     side: int = 192
     """The windows are side x side pixels."""
     width: int = 640
@@ -65,23 +82,37 @@ class TokenStage:
     def __init__(self, settings: TokenStageSettings) -> None:
         self._settings = settings
         self._pool = ReplayPool(
-            partial(make_scenes, settings.width, settings.height, settings.backgrounds),
+            partial(make_scenes, settings.width, settings.height, settings.backgrounds, settings=DENSE),
             capacity=settings.pool,
             workers=settings.workers,
             seed=settings.seed,
             start_with=settings.start_with,
             reuse=settings.reuse,
         )
-        self._real = [
-            read_scene(photo, settings.longer_side)
-            for folder in settings.real
-            for photo in read_annotated_photos(folder, held_out=False)
-        ]
+        self._crops = ReplayPool(
+            partial(make_crops, *STRETCHED_SIZE, settings.backgrounds),
+            capacity=settings.crops,
+            workers=settings.workers,
+            seed=settings.seed + 1,
+            start_with=10 * settings.start_with,
+            reuse=settings.crop_reuse,
+        )
+        self._primers = ReplayPool(
+            partial(make_primers, settings.side),
+            capacity=settings.primers,
+            workers=settings.workers,
+            seed=settings.seed + 2,
+            start_with=settings.start_with,
+            reuse=settings.reuse,
+        )
+        photos = [p for folder in settings.real for p in read_annotated_photos(folder, held_out=False)]
+        self._real = [read_scene(photo, settings.longer_side) for photo in photos]
+        self._patches = [p for photo in photos for p in cut_words(photo) if not is_held_out_word(p.word)]
 
     def loss(self, network: Reader, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Return the named terms whose sum is trained, on one fresh batch."""
-        del step
-        windows = [self._draw(rng) for _ in range(self._settings.batch)]
+        primed = max(LEAST_PRIMED, 1 - step / self._settings.primed_steps)
+        windows = [self._draw(rng, primed) for _ in range(self._settings.batch)]
         targets = [make_targets(window) for window in windows]
         pixels = torch.from_numpy(np.stack([window.pixels for window in windows])).permute(0, 3, 1, 2)
         letters_BKHW, tokens_BCHW = network.see(augment_photo(pixels, rng))
@@ -94,8 +125,16 @@ class TokenStage:
     def close(self) -> None:
         """Stop the renderer's processes."""
         self._pool.close()
+        self._crops.close()
+        self._primers.close()
 
-    def _draw(self, rng: np.random.Generator) -> TrainingScene:
+    def _draw(self, rng: np.random.Generator, primed: float) -> TrainingScene:
+        if rng.random() < primed:
+            return self._primers.draw(1, rng)[0]
+        if rng.random() < self._settings.canvas_share:
+            if self._patches and rng.random() < self._settings.real_share:
+                return pack_canvas(self._settings.side, real_drawer(self._patches), rng)
+            return pack_canvas(self._settings.side, lambda draws: self._crops.draw(1, draws)[0], rng)
         if self._real and rng.random() < self._settings.real_share:
             scene = self._real[int(rng.integers(len(self._real)))]
         else:

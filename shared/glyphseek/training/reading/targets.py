@@ -17,8 +17,10 @@ IGNORED_HEIGHTS = (5.0, 44.0)
 """Words beyond `READ_HEIGHTS` but within these may be found or not; others are background at this scale."""
 CENTRE = 0.18
 """A token this share of the word's sides from its centre, or nearest to it, stands for the word."""
+NARROWEST_LETTER = 4.5
+"""Letters narrower than this, in pixels, are not told apart by tokens of 8 pixels."""
 FALL = 0.16
-"""Standard deviation of the text target around a word's centre, as a share of its sides."""
+"""Standard deviation of the text target around a word's centre, as a share of its sides; the nearest token has 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +58,17 @@ def make_targets(scene: TrainingScene) -> TokenTargets:
                 weight[is_inside] = 0
             continue
         dx, dy = (x - (left + right) / 2) / wide, (y - (top + bottom) / 2) / tall
-        text = np.maximum(text, np.exp(-(dx**2 + dy**2) / (2 * FALL**2)))
+        bell = np.exp(-(dx**2 + dy**2) / (2 * FALL**2))
+        text = np.maximum(text, bell / bell.max())
         away = np.maximum(np.abs(dx) - CENTRE, 0) * wide + np.maximum(np.abs(dy) - CENTRE, 0) * tall
         found = np.flatnonzero(away.ravel() <= max(0.0, float(away.min())))
         places.append(found)
         words += [item.word] * len(found)
-        if wide > 0.3 * len(item.word) * tall:
+        if wide > max(0.3 * tall, NARROWEST_LETTER) * len(item.word):
             on = np.flatnonzero((is_inside & (np.abs(dy) < 0.3)).ravel())
             codes = np.array([ALPHABET.index(c) for c in item.word])
-            at = ((x.ravel()[on] - left) / wide * len(codes)).astype(int).clip(0, len(codes) - 1)
+            ends = item.letter_ends if item.letter_ends is not None else np.linspace(0, 1, len(codes) + 1)[1:]
+            at = np.searchsorted(ends, (x.ravel()[on] - left) / wide).clip(0, len(codes) - 1)
             letter_places.append(on)
             letters.append(codes[at])
     weight[text > 0.5] = 1
