@@ -33,8 +33,8 @@ TINY_TEXT = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2,
 def enliven(network: nn.Module, *, sharpness: float = 4.0) -> None:
     """Give a fresh network the sensitivity of a trained one, so that its vectors depend on what and where things are.
 
-    Norms get random weights, batch norms the statistics of a picture, and queries are stretched: fresh attention is
-    all but uniform, which would hide every mistake in positions and masks.
+    Norms get random weights, batch norms the statistics of a picture; queries and what attention adds are stretched:
+    fresh attention is all but uniform and without effect, which would hide every mistake in positions and masks.
     """
     generator = torch.Generator().manual_seed(0)
     trunks: list[ModifiedResNet] = []
@@ -46,6 +46,7 @@ def enliven(network: nn.Module, *, sharpness: float = 4.0) -> None:
             part.momentum = 1.0
         if isinstance(part, nn.MultiheadAttention):
             part.in_proj_weight[: part.embed_dim].mul_(sharpness)
+            part.out_proj.weight.mul_(sharpness)
         if isinstance(part, AttentionPool2d):
             part.q_proj.weight.mul_(sharpness)
         if isinstance(part, Attention):
@@ -53,6 +54,8 @@ def enliven(network: nn.Module, *, sharpness: float = 4.0) -> None:
         if isinstance(part, AttentionPoolLatent):
             cast(nn.Linear, part.q).weight.mul_(sharpness)
             part.latent.mul_(sharpness)
+        if isinstance(part, nn.Embedding):
+            part.weight.mul_(25)
         if isinstance(part, ModifiedResNet):
             trunks.append(part)
     for name, table in network.named_parameters():

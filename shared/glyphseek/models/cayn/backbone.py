@@ -33,7 +33,7 @@ class Backbone(nn.Module, ABC):
     stride: int
     """Pixels of an image along one side of a token."""
     pixel_multiple: int
-    """Heights and widths of batches are multiples of this: the stride, or twice the stride where images are split."""
+    """Heights and widths of batches are multiples of this; at least the stride."""
     understands_meaning: bool
     """Whether the text tower learned what words mean, not only how they are spelt."""
     logit_scale: Tensor

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from glyphseek.models.clip.tower import ClipBackbone
 
 
+UNREADABLE = (
+    pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, AttributeError, TypeError, StopIteration
+)  # fmt: skip
+"""What reading a file that is no checkpoint may raise, besides safetensors' own error."""
+
+
 def load_clip(settings: ClipSettings, weights: str, *, home: Path | None = None) -> ClipBackbone:
     """Return the network with published weights, on the CPU, float32, in evaluation mode.
 
@@ -75,7 +81,7 @@ def fill_clip(clip: CLIP | CustomTextCLIP, file: Path, architecture: Architectur
 
     try:
         load_checkpoint(clip, str(file), strict=True, weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError) as error:
+    except (SafetensorError, *UNREADABLE) as error:
         told = " ".join(str(error).split())[:300]
         raise CheckpointDamaged(
             f"{file} does not hold weights of {architecture} as safetensors or plain tensors "

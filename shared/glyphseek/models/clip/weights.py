@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import cast
 
 from huggingface_hub import hf_hub_download
-from open_clip.constants import HF_SAFE_WEIGHTS_NAME
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from open_clip.factory import get_model_config
-from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
+from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
 from glyphseek.errors import MissingExtra, ModelNotFound
 from glyphseek.models.clip.settings import Architecture
@@ -61,10 +62,10 @@ def find_tokenizer(architecture: Architecture, *, beside: Path | None = None, ho
     hub = _tokenizer_hub(architecture)
     try:
         return Path(hf_hub_download(hub, TOKENIZER))
-    except (OSError, RuntimeError) as error:
+    except (OSError, EntryNotFoundError) as error:
         raise ModelNotFound(
             f"the tokenizer of {architecture} is not here and cannot be fetched ({_first_line(error)}): bring "
-            f"https://huggingface.co/{hub}/resolve/main/{TOKENIZER} and save it as {own}, or beside the weights"
+            f"{_address(hub, TOKENIZER)} and save it as {own}, or beside the weights"
         ) from error
 
 
@@ -82,19 +83,28 @@ def _find_published(architecture: Architecture, tag: str, home: Path) -> Path:
     for path in (own.with_name(own.stem + suffix) for suffix in WEIGHT_SUFFIXES):
         if path.is_file():
             return path
+    hub = str(config["hf_hub"]).rstrip("/")
     try:
-        return Path(cast(str, download_pretrained(dict(config))))
-    except (OSError, RuntimeError) as error:
+        return _download(hub)
+    except (OSError, EntryNotFoundError) as error:
         raise ModelNotFound(
             f"weights {tag!r} of {architecture} are not here and cannot be fetched ({_first_line(error)}): bring "
-            f"{_published_at(config)} and save it as {own}, or give its path as the weights"
+            f"{_address(hub, HF_SAFE_WEIGHTS_NAME)} and save it as {own}, or give its path as the weights"
         ) from error
 
 
-def _published_at(config: Mapping[str, object]) -> str:
-    """Return the address of the file to bring."""
-    hub, _, name = str(config.get("hf_hub", "")).rpartition("/")
-    return f"https://huggingface.co/{hub}/resolve/main/{name or HF_SAFE_WEIGHTS_NAME}" if hub else str(config["url"])
+def _download(hub: str) -> Path:
+    """Return the weights of a hub repository, as safetensors where it has them; a copy fetched before is reused."""
+    try:
+        return Path(hf_hub_download(hub, HF_SAFE_WEIGHTS_NAME))
+    except LocalEntryNotFoundError:
+        raise
+    except EntryNotFoundError:
+        return Path(hf_hub_download(hub, HF_WEIGHTS_NAME))
+
+
+def _address(hub: str, name: str) -> str:
+    return f"https://huggingface.co/{hub}/resolve/main/{name}"
 
 
 def _first_line(error: BaseException) -> str:
@@ -117,11 +127,7 @@ def fetch_object(url: str, *, home: Path = WEIGHTS_HOME) -> Path:
     if not bucket or not key:
         raise ModelNotFound(f"{url} names no object; write s3://bucket/key")
     try:
-        store = S3Store(
-            bucket,
-            client_options={"connect_timeout": timedelta(seconds=10)},
-            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=30)},
-        )
+        store = S3Store(bucket, retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=30)})
         found = obstore.head(store, key)
         mark = "".join(letter for letter in str(found["e_tag"]) if letter.isalnum())
         copy = home.expanduser() / "s3" / bucket / mark / Path(key).name
