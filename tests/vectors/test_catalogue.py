@@ -53,14 +53,19 @@ def test_vectors_are_counted_for_a_range_of_keys_without_its_end() -> None:
     ]
 
 
-def test_every_change_is_noticeable() -> None:
+def test_skipped_keys_are_never_given_and_skipping_back_changes_nothing() -> None:
     catalogue = Catalogue()
-    seen = [catalogue.changes]
-    catalogue.add(committed(1, "a"))
-    seen.append(catalogue.changes)
-    catalogue.remove("a")
-    seen.append(catalogue.changes)
-    assert len(set(seen)) == 3
+    catalogue.skip_keys(8)
+    catalogue.skip_keys(3)
+    assert catalogue.take_key() == 8
+
+
+def test_images_are_ordered_by_key() -> None:
+    catalogue = Catalogue()
+    images = [committed(key, image_id) for key, image_id in ((5, "a"), (2, "b"), (9, "c"))]
+    for image in images:
+        catalogue.add(image)
+    assert [image.key for image in catalogue.images()] == [2, 5, 9]
 
 
 def test_a_record_returns_from_its_ascii_text_whatever_it_holds() -> None:

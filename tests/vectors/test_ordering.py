@@ -1,46 +1,29 @@
 from __future__ import annotations
 
-import pytest
+from contracts.stores import make_record
 
 from glyphseek.types import RowHit
-from glyphseek.vectors.ordering import settle_hits
+from glyphseek.vectors.catalogue import CommittedImage
+from glyphseek.vectors.ordering import order_hits
+from glyphseek.vectors.scan_table import TableHit
 
 
-def name_row(row: int, similarity: float) -> RowHit | None:
-    """Row 10 is instance 0 of image 1, and so on; rows from 90 on may not be shown."""
-    if row >= 90:
-        return None
-    return RowHit(image_id=str(row // 10), instance=row % 10, similarity=similarity)
+def hit(image_id: str, instance: int, similarity: float) -> TableHit:
+    image = CommittedImage(key=1, vector_count=9, record=make_record(image_id))
+    return TableHit(image=image, instance=instance, similarity=similarity)
 
 
-def settle(found: list[tuple[int, float]], limit: int, *, is_all: bool = False) -> list[str] | None:
-    hits = settle_hits(found, name_row=name_row, limit=limit, is_all=is_all)
-    return None if hits is None else [f"{hit.image_id}.{hit.instance}" for hit in hits]
+def test_hits_come_best_first_and_ties_by_image_id_then_instance() -> None:
+    found = [hit("b", 0, 0.5), hit("a", 2, 0.5), hit("a", 1, 0.5), hit("c", 0, 0.75)]
+    ordered = [(one.image_id, one.instance) for one in order_hits(found, limit=9, has_instances=True)]
+    assert ordered == [("c", 0), ("a", 1), ("a", 2), ("b", 0)]
 
 
-def test_one_worse_row_beyond_the_limit_settles_the_answer() -> None:
-    assert settle([(30, 0.9), (10, 0.8), (20, 0.7)], 2) == ["3.0", "1.0"]
+def test_a_limit_cuts_after_ordering() -> None:
+    found = [hit("b", 0, 0.5), hit("a", 0, 0.5), hit("c", 0, 0.75)]
+    assert [one.image_id for one in order_hits(found, limit=2, has_instances=True)] == ["c", "a"]
 
 
-def test_a_tie_at_the_end_of_what_was_found_asks_for_more() -> None:
-    assert settle([(30, 0.9), (20, 0.8), (10, 0.8)], 2) is None
-
-
-def test_a_tie_that_ends_before_the_last_row_is_ordered_by_id_and_cut() -> None:
-    assert settle([(30, 0.9), (21, 0.8), (20, 0.8), (10, 0.8), (40, 0.7)], 3) == ["3.0", "1.0", "2.0"]
-
-
-@pytest.mark.parametrize("hidden", [(90, 0.95), (91, 0.1)])
-def test_hidden_rows_do_not_count_towards_the_limit(hidden: tuple[int, float]) -> None:
-    found = sorted([(30, 0.9), (20, 0.8), hidden], key=lambda row: -row[1])
-    assert settle(found, 2) is None
-    assert settle(found, 2, is_all=True) == ["3.0", "2.0"]
-
-
-def test_all_rows_settle_even_a_tie() -> None:
-    assert settle([(20, 0.8), (10, 0.8)], 1, is_all=True) == ["1.0"]
-
-
-def test_nothing_found_is_settled_only_when_it_is_all() -> None:
-    assert settle([], 3) is None
-    assert settle([], 3, is_all=True) == []
+def test_without_instances_a_row_stands_for_its_image() -> None:
+    expected = [RowHit(image_id="a", instance=None, similarity=0.5)]
+    assert order_hits([hit("a", 0, 0.5)], limit=1, has_instances=False) == expected

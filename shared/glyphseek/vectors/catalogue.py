@@ -30,12 +30,6 @@ class Catalogue:
         self._by_key: dict[int, CommittedImage] = {}
         self._next_key = 1
         self._vector_count = 0
-        self._changes = 0
-
-    @property
-    def changes(self) -> int:
-        """Return a number that grows with each image added or removed: equal before and after means nothing changed."""
-        return self._changes
 
     @property
     def vector_count(self) -> int:
@@ -50,6 +44,10 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def skip_keys(self, end_key: int) -> None:
+        """Give no key below `end_key` any more."""
+        self._next_key = max(self._next_key, end_key)
+
     def take_key(self) -> int:
         """Return a key that was never given before."""
         key, self._next_key = self._next_key, self._next_key + 1
@@ -57,7 +55,6 @@ class Catalogue:
 
     def add(self, image: CommittedImage) -> CommittedImage | None:
         """Commit an image; of two writings of one image the larger key counts. Return the one that does not, if any."""
-        self._changes += 1
         before = self._by_id.get(image.record.image_id)
         self._next_key = max(self._next_key, image.key + 1)
         if before is not None and before.key > image.key:
@@ -71,7 +68,6 @@ class Catalogue:
 
     def remove(self, image_id: str) -> CommittedImage | None:
         """Remove an image and return its writing, or None when there was none."""
-        self._changes += 1
         image = self._by_id.pop(image_id, None)
         if image is not None:
             self._forget_key(image)
@@ -89,6 +85,10 @@ class Catalogue:
         """Yield the records of this moment, ordered by image id."""
         for image in sorted(self._by_id.values(), key=lambda image: image.record.image_id):
             yield image.record
+
+    def images(self) -> list[CommittedImage]:
+        """Return the committed images of this moment, ordered by key."""
+        return sorted(self._by_key.values(), key=lambda image: image.key)
 
     def count_vectors(self, first_key: int, end_key: int) -> int:
         """Return how many vectors the images with keys in [first_key, end_key) have."""

@@ -1,28 +1,24 @@
-"""From the rows a search engine found to the answer that was asked for: exact in number, order and ties."""
+"""From the rows a search found to the answer that was asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from glyphseek.types import RowHit
+from glyphseek.vectors.scan_table import TableHit
 
 
-def settle_hits(
-    found: Sequence[tuple[int, float]],
-    *,
-    name_row: Callable[[int, float], RowHit | None],
-    limit: int,
-    is_all: bool,
-) -> list[RowHit] | None:
-    """Return the `limit` best hits, best first, ties by image id then instance; or None when more rows must be fetched.
+def order_hits(found: Sequence[TableHit], *, limit: int, has_instances: bool) -> list[RowHit]:
+    """Return the `limit` best hits, best first, ties by image id then instance.
 
-    `found` are pairs of row number and similarity, largest similarity first; `name_row` gives the hit of a row, or None
-    for one that is not to be shown. More rows are needed when fewer than `limit` may be shown, or when rows beyond
-    `found` may tie with the last one that would be returned; with `is_all` there are none.
+    `found` must hold every row that equals the last of them. Without instances a row stands for its whole image.
     """
-    hits = [hit for row, similarity in found if (hit := name_row(row, similarity)) is not None]
-    is_settled = is_all or (len(hits) > limit and found[-1][1] < hits[limit - 1].similarity)
-    if not is_settled:
-        return None
-    hits.sort(key=lambda hit: (-hit.similarity, hit.image_id, -1 if hit.instance is None else hit.instance))
-    return hits[:limit]
+    best = sorted(found, key=lambda hit: (-hit.similarity, hit.image.record.image_id, hit.instance))[:limit]
+    return [
+        RowHit(
+            image_id=hit.image.record.image_id,
+            instance=hit.instance if has_instances else None,
+            similarity=hit.similarity,
+        )
+        for hit in best
+    ]
