@@ -18,11 +18,16 @@ class StageName(StrEnum):
     DETECTOR = "detector"
     JOINT = "joint"
     TOKENS = "tokens"
+    ADAPTER = "adapter"
 
 
 def train(
     stage: Annotated[
-        StageName, typer.Argument(help="TDSL: words (read crops), detector (find words), joint. CAYN's small CLIP: tokens (read scenes).")
+        StageName,
+        typer.Argument(
+            help="TDSL: words (read crops), detector (find words), joint. CAYN: tokens (the small CLIP reads scenes), "
+            "adapter (position adapter and match head over a frozen backbone)."
+        ),
     ],
     run: Annotated[Path, typer.Option(help="Run folder; an existing one is resumed.")],
     preset: Annotated[str, typer.Option(help="Preset whose network is trained.")] = "tdsl-small",
@@ -44,6 +49,17 @@ def train(
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
     validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of weights and of every draw.")] = 0,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Stage adapter: the frozen backbone. A published one by its open_clip tag, file or s3:// address, "
+            "ours by the folder of a model or of a run."
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Stage adapter: folder for the backbone's tokens; in the run folder by default.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Stage adapter: where it is computed, such as cuda.")] = "cpu",
 ) -> None:
     """Train one stage; stop it at any time and run the same command to go on."""
     with needing_extra("render"):
@@ -70,6 +86,9 @@ def train(
             save_every=save_every,
             validate_every=validate_every,
             seed=seed,
+            weights=weights,
+            cache=cache,
+            device=device,
         ),
         report=lambda row: typer.echo("  ".join(f"{name} {value:.4g}" for name, value in row.items())),
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,18 +47,28 @@ def test_mlt_gives_its_latin_words(tmp_path: Path) -> None:
     assert found == {"img_1.jpg": {"open"}, "img_2.png": {"creme"}, "img_3.jpg": frozenset()}
 
 
+def lose_image(folder: Path) -> None:
+    next(folder.rglob("*.jpg")).unlink()
+
+
+def cut_line(folder: Path) -> None:
+    next(folder.rglob("gt_*")).write_text("1,2,3\n")
+
+
+def lose_annotation(folder: Path) -> None:
+    next(folder.rglob("gt_*")).unlink()
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda folder: next(folder.rglob("*.jpg")).unlink(), "an image that is not there"),
-        (lambda folder: next(folder.rglob("gt_*")).write_text("1,2,3\n"), "line 1 has 3 fields, expected 10"),
-        (lambda folder: next(folder.rglob("gt_*")).unlink(), "neither boxes.jsonl nor gt_"),
+        (lose_image, "an image that is not there"),
+        (cut_line, "line 1 has 3 fields, expected 10"),
+        (lose_annotation, "neither boxes.jsonl nor gt_"),
     ],
-    ids=["image missing", "line cut", "no annotation"],
 )
-def test_a_damaged_mlt_folder_is_named(tmp_path: Path, spoil: object, told: str) -> None:
+def test_a_damaged_mlt_folder_is_named(tmp_path: Path, spoil: Callable[[Path], None], told: str) -> None:
     folder = write_mlt(tmp_path, {"img_1.jpg": ["Latin,Open"]})
-    assert callable(spoil)
     spoil(folder)
 
     with pytest.raises(InputError, match=told):

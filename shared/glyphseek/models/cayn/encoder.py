@@ -52,12 +52,7 @@ class CaynEncoder:
 
     def prepare(self, image: RgbImage) -> RgbImage:
         """Return the image with its longer side at most the settings', by area averaging."""
-        height, width = image.shape[:2]
-        scale = self._settings.longer_side / max(height, width)
-        if scale >= 1:
-            return image
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        return shrink(image, self._settings.longer_side)
 
     def encode_images(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
         """Return for each prepared image its vector of unit norm and the token map of its own part of the grid.
@@ -167,6 +162,16 @@ def make_card(
         fusion=settings.fusion,
         asks_whole_text=settings.several_words == "whole",
     )
+
+
+def shrink(image: RgbImage, longer_side: int) -> RgbImage:
+    """Return the image with its longer side at most that, by area averaging; a smaller one as it is."""
+    height, width = image.shape[:2]
+    scale = longer_side / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def group_by_shape(images: Sequence[RgbImage], multiple: int) -> list[list[int]]:
