@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
+from glyphseek.cli.codecs import codecs
 from glyphseek.cli.console import fail
 from glyphseek.cli.evaluate import evaluate
 from glyphseek.cli.index import index
@@ -34,6 +35,7 @@ app.command()(gc)
 app.command()(delete)
 app.command()(export)
 app.command("eval")(evaluate)
+app.command()(codecs)
 app.command()(render)
 app.command()(train)
 app.command()(package)

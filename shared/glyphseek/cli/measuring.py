@@ -124,12 +124,19 @@ def score_at_depth(plain: Scorer, reranked: GalleryReranker, depth: int) -> Scor
     return replace(plain, method=name, score=score)
 
 
-def encode_gallery(benchmark: Benchmark, model: Model, blobs: FeatureStore, show: OnProgress) -> EncodedGallery:
-    """Return what the model makes of every photo; token maps stay in `blobs`."""
+def encode_gallery(
+    benchmark: Benchmark,
+    model: Model,
+    blobs: FeatureStore,
+    show: OnProgress,
+    *,
+    codec: CodecName = CodecName.FP16,
+) -> EncodedGallery:
+    """Return what the model makes of every photo; token maps stay in `blobs`, which hold blobs of `codec` alone."""
     gallery = EncodedGallery(image_ids=[], rows=[], figures={})
     encoded, seconds = 0, 0.0
     for done, image in enumerate(benchmark.images, start=1):
-        image_id, found, spent = encode_photo(model, image.path, blobs)
+        image_id, found, spent = encode_photo(model, image.path, blobs, codec)
         gallery.image_ids.append(image_id)
         gallery.rows.append(found)
         encoded += spent > 0
@@ -158,7 +165,9 @@ def judge(benchmark: Benchmark, scorers: Sequence[Scorer]) -> list[Report]:
     ]
 
 
-def encode_photo(model: Model, path: Path, blobs: FeatureStore) -> tuple[str | None, Instances, float]:
+def encode_photo(
+    model: Model, path: Path, blobs: FeatureStore, codec: CodecName
+) -> tuple[str | None, Instances, float]:
     """Return a photo's id, the vectors it is searched by, and the seconds the model took (0 if `blobs` held them).
 
     A photo that cannot be read has no id and no vectors, and a line says so. A global vector is one row.
@@ -174,7 +183,7 @@ def encode_photo(model: Model, path: Path, blobs: FeatureStore) -> tuple[str | N
             began = time.perf_counter()
             features = model.encode_images([prepared])[0]
             spent = time.perf_counter() - began
-            blob = pack(features, codec=CodecName.FP16, fingerprint=fingerprint)
+            blob = pack(features, codec=codec, fingerprint=fingerprint)
             blobs.put(key, blob)
     except ImageError as error:
         err.print(f"not read: {path}: {error}", markup=False)

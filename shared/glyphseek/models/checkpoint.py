@@ -1,26 +1,30 @@
 """A shipped model on disk: weights as safetensors and a manifest that says where they come from.
 
-<model>/model.safetensors   fp16 tensors by the network's own names
-<model>/manifest.json       everything else, see `Manifest`
+<model>/model.safetensors      fp16 tensors by the network's own names
+<model>/manifest.json          everything else, see `Manifest`
+<model>/codebook.safetensors   float32 tables that token maps are packed with, where the method has token maps
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from glyphseek.errors import CheckpointDamaged, ModelNotFound
+from glyphseek.errors import CheckpointDamaged, InputError, ModelNotFound, SettingError
+from glyphseek.tokens import TokenCodebook
 from glyphseek.types import Calibration
 
 WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
+CODEBOOK = "codebook.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,8 @@ class Manifest:
     """Measured results: set, queries, images, value."""
     rerank_calibration: Calibration | None = None
     """For methods that rerank: the calibration of fused scores; None where `calibration` serves both."""
+    codebook_sha256: str | None = None
+    """Of the file of the codebook, None where there is none. It changes no vector, so it is not in the fingerprint."""
 
     @property
     def fingerprint(self) -> str:
@@ -93,6 +99,45 @@ def load_weights(folder: Path, manifest: Manifest) -> dict[str, Tensor]:
     except SafetensorError as error:
         raise CheckpointDamaged(f"{path}: {error}") from error
     return {name: value.to(torch.float32) if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def attach_codebook(folder: Path, codebook: TokenCodebook) -> Manifest:
+    """Write the codebook beside the weights, name its hash in the manifest, and return the manifest.
+
+    Raises SettingError when the model has another codebook: galleries packed with that could no longer be read.
+    """
+    manifest = load_manifest(folder)
+    known = load_codebook(folder, manifest)
+    if known is not None and known.fingerprint != codebook.fingerprint:
+        raise SettingError(
+            f"{folder} has codebook {known.fingerprint} already; galleries packed with it could not be read with "
+            f"{codebook.fingerprint}. Use a copy of the model"
+        )
+    save_arrays(codebook.tables(), folder / CODEBOOK, metadata={"token_width": str(codebook.token_width)})
+    manifest = replace(manifest, codebook_sha256=hash_file(folder / CODEBOOK))
+    save_manifest(folder, manifest)
+    return manifest
+
+
+def load_codebook(folder: Path, manifest: Manifest) -> TokenCodebook | None:
+    """Return the model's codebook, None where the manifest names none.
+
+    Raises CheckpointDamaged when the file is not the one that the manifest names, or holds no codebook.
+    """
+    if manifest.codebook_sha256 is None:
+        return None
+    path = folder / CODEBOOK
+    if not path.is_file():
+        raise CheckpointDamaged(f"{path} is missing")
+    found = hash_file(path)
+    if found != manifest.codebook_sha256:
+        raise CheckpointDamaged(f"{path} has SHA-256 {found}, its manifest says {manifest.codebook_sha256}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            width = int(file.metadata()["token_width"])
+            return TokenCodebook(token_width=width, **{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (SafetensorError, InputError, TypeError, KeyError, ValueError) as error:
+        raise CheckpointDamaged(f"{path}: {error}") from error
 
 
 def hash_file(path: Path) -> str:

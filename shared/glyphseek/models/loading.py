@@ -82,6 +82,7 @@ def _open_cayn(folder: Path, manifest: Manifest, device: str) -> Model:
     from glyphseek.models.cayn.building import build_network
     from glyphseek.models.cayn.encoder import CaynEncoder, make_card
     from glyphseek.models.cayn.settings import restore_settings
+    from glyphseek.models.checkpoint import load_codebook
 
     tokenizer = folder / TOKENIZER
     network = build_network(restore_settings(manifest.preset), tokenizer=tokenizer if tokenizer.is_file() else None)
@@ -93,7 +94,7 @@ def _open_cayn(folder: Path, manifest: Manifest, device: str) -> Model:
         calibration=manifest.calibration,
         rerank_calibration=manifest.rerank_calibration,
     )
-    return CaynEncoder(network, card, device=device)
+    return CaynEncoder(network, card, codebook=load_codebook(folder, manifest), device=device)
 
 
 def _fill(network: nn.Module, folder: Path, manifest: Manifest) -> None:

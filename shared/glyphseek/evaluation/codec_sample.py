@@ -1,0 +1,35 @@
+"""Tokens of a gallery to fit codebooks on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from glyphseek.errors import InputError
+from glyphseek.ports import FeatureStore, blob_key
+from glyphseek.tokens import unpack
+from glyphseek.types import FloatArray
+
+
+def sample_tokens(
+    store: FeatureStore, image_ids: Sequence[str], *, fingerprint: str, count: int, seed: int = 0
+) -> FloatArray:
+    """Return about `count` tokens (n, E) drawn evenly from the images, or all when there are fewer; in a fixed order.
+
+    `store` holds their blobs in a codec that needs no codebook. Raises InputError when there is none.
+    """
+    random = np.random.default_rng(seed)
+    share = -(-count // max(1, len(image_ids)))
+    parts: list[FloatArray] = []
+    for image_id in image_ids:
+        blob = store.get([blob_key(fingerprint, image_id)])[0]
+        token_map = None if blob is None else unpack(blob, fingerprint=fingerprint).token_map
+        if token_map is None:
+            continue
+        tokens_NE = token_map.tokens_HWE.reshape(-1, token_map.tokens_HWE.shape[2])
+        chosen = np.sort(random.permutation(len(tokens_NE))[:share])
+        parts.append(tokens_NE[chosen])
+    if not parts:
+        raise InputError(f"none of {len(image_ids)} images has a token map to fit a codebook on")
+    return np.concatenate(parts)
