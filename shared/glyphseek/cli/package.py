@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glyphseek.cli.console import needing_extra
+from glyphseek.errors import SettingError
+
+if TYPE_CHECKING:
+    from glyphseek.models.checkpoint import Manifest
 
 
 def package(
     out: Annotated[Path, typer.Argument(help="Model folder to write.")],
-    run: Annotated[list[Path], typer.Option(help="Run folders whose trained parts to take; later ones win.")],
+    run: Annotated[
+        list[Path] | None, typer.Option(help="Run folders whose trained parts to take; later ones win.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Preset that was trained.")] = "tdsl-small",
     held_out: Annotated[
         list[Path] | None, typer.Option(help="Annotated galleries whose held-out fold calibrates the scores.")
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="CAYN: the backbone, as `train adapter` takes it. Without a run the model is zero-shot, reranked by "
+            "the cosines of its tokens."
+        ),
+    ] = None,
     data: Annotated[list[str] | None, typer.Option(help="Sentences for the manifest: what it was trained on.")] = None,
 ) -> None:
     """Write weights (fp16) and manifest of a trained model."""
-    with needing_extra("render"):
-        from glyphseek.training.packaging import package as write
+    if weights is not None:
+        manifest = _package_cayn(out, preset, weights, run or [], held_out or [], data or [])
+    elif run:
+        with needing_extra("render"):
+            from glyphseek.training.packaging import package as write
 
-    manifest = write(run, out, preset=preset, held_out=held_out or [], data=data or [])
+        manifest = write(run, out, preset=preset, held_out=held_out or [], data=data or [])
+    else:
+        raise SettingError("a model is packaged from --run folders, or for CAYN from --weights")
     typer.echo(f"{out}: {manifest.parameters:,} parameters, fingerprint {manifest.fingerprint}, {manifest.calibration}")
+
+
+def _package_cayn(
+    out: Path, preset: str, weights: str, runs: list[Path], held_out: list[Path], data: list[str]
+) -> Manifest:
+    with needing_extra("render"):
+        from glyphseek.training.cayn.packaging import package_cayn
+
+    return package_cayn(out, preset=preset, weights=weights, runs=runs, held_out=held_out, data=data)
