@@ -26,6 +26,8 @@ DEFAULT_WIDTHS = (0, 128, 64)
 """0 stands for tokens as wide as the model makes them, without a projection."""
 MEASURED = tuple(codec for codec in CodecName if codec is not CodecName.FP32)
 SAMPLE_TOKENS = 32_768
+WIDTH = 140
+"""Columns of text that the table needs; it is not squeezed into a narrower terminal."""
 
 
 def codecs(
@@ -171,6 +173,7 @@ def attach_to(name: str, codebook: TokenCodebook) -> None:
 
 def print_table(table: CodecTable) -> None:
     """Print the table, and under it what it was measured on."""
+    from rich.console import Console
     from rich.table import Table
 
     from glyphseek.evaluation.codec_table import COLUMNS, describe, format_row
@@ -180,5 +183,5 @@ def print_table(table: CodecTable) -> None:
         shown.add_column(column, justify="left" if place < 3 else "right", no_wrap=True)
     for row in table.rows:
         shown.add_row(*format_row(row))
-    out.print(shown)
+    Console(highlight=False, width=max(out.width, WIDTH)).print(shown)
     out.print(describe(table), markup=False)
