@@ -26,7 +26,7 @@ from glyphseek.types import FloatArray, MapScores, TermFeatures
 class Reranker:
     """Scores the token maps of images, fetching them itself; safe to share between threads.
 
-    Blobs are fetched by a few threads, opened (which verifies them) once, and kept packed in a cache bounded in bytes.
+    Blobs are fetched in parallel, opened (which verifies them) once, and kept packed in a cache bounded in bytes.
     Concurrent requests for one image cause one read of its blob. Use it as a context manager, or `close` it.
     """
 
@@ -46,7 +46,8 @@ class Reranker:
         self._settings = settings or RerankerSettings()
         self._clock = clock
         self._cache = SingleFlightCache[PackedTokens](self._settings.cache_bytes, weigh=lambda tokens: tokens.nbytes)
-        self._threads = ThreadPoolExecutor(self._settings.fetch_threads, thread_name_prefix="fetch")
+        # A pool has at least one thread, but starts none before it is given work.
+        self._threads = ThreadPoolExecutor(max(1, self._settings.fetch_threads - 1), thread_name_prefix="fetch")
 
     def __enter__(self) -> Reranker:
         return self
@@ -100,11 +101,12 @@ class Reranker:
         return _cosines(terms, maps), self._scorer.score_maps(terms, maps, with_attention=with_attention)
 
     def _load(self, keys: Sequence[str]) -> dict[str, PackedTokens | LoadError]:
-        """Return the opened blobs of the keys or what is wrong with them, read by several threads at once."""
-        parts = [keys[start :: self._settings.fetch_threads] for start in range(self._settings.fetch_threads)]
-        loaded: dict[str, PackedTokens | LoadError] = {}
-        for part in self._threads.map(self._load_part, [part for part in parts if part]):
-            loaded |= part
+        """Return the opened blobs of the keys or what is wrong with them, read by several threads, this one too."""
+        count = min(self._settings.fetch_threads, len(keys))
+        others = [self._threads.submit(self._load_part, keys[start::count]) for start in range(1, count)]
+        loaded = self._load_part(keys[::count])
+        for part in others:
+            loaded |= part.result()
         return loaded
 
     def _load_part(self, keys: Sequence[str]) -> dict[str, PackedTokens | LoadError]:
