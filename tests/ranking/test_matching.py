@@ -153,3 +153,26 @@ def test_more_similarity_of_excluded_words_never_raises_a_score(count: int, seed
     before = {word: random.uniform(0, 1, count).tolist() for word in "abc"}
     after = before | {"c": [min(1.0, s + float(random.uniform(0, 0.3))) for s in before["c"]]}
     assert match("a b NOT c", after, None).score <= match("a b NOT c", before, None).score + 1e-6
+
+
+def test_words_of_a_phrase_in_one_coarse_place_count_as_half_adjacent_at_least() -> None:
+    plan = plan_query(parse_query('"new york"'), max_term_characters=3)
+    similarities = np.array([[SURE, NONE], [NONE, SURE]], np.float32)
+    same = np.array([[0.5, 0.5, 0.6, 0.6]] * 2, dtype=np.float32)
+    apart = np.array([[0.5, 0.5, 0.6, 0.6], [0.1, 0.1, 0.2, 0.2]], dtype=np.float32)
+
+    def score(boxes_N4: FloatArray, *, is_coarse: bool) -> float:
+        found = match_image(plan, similarities, boxes_N4, aspect=1.0, calibration=CALIBRATION, is_coarse=is_coarse)
+        return found.score
+
+    assert score(same, is_coarse=True) == pytest.approx(0.5 * probability(SURE) ** 2, rel=1e-5)
+    assert score(same, is_coarse=False) < score(same, is_coarse=True)
+    assert score(apart, is_coarse=True) == score(apart, is_coarse=False)
+
+
+def test_what_a_match_tells_may_differ_from_what_it_is_scored_by() -> None:
+    plan = plan_query(parse_query("tea"), max_term_characters=9)
+    similarities, told = np.array([[0.1, 1.4]], np.float32), np.array([[0.2, 0.6]], np.float32)
+    found = match_image(plan, similarities, None, aspect=1.0, calibration=CALIBRATION, told_TN=told)
+    assert found.score == pytest.approx(probability(1.4), rel=1e-5)
+    assert found.matches[0].similarity == pytest.approx(0.6)

@@ -3,7 +3,7 @@ import pytest
 from glyphseek.errors import SettingError
 from glyphseek.search import SearchSettings
 
-BOUNDS = ["candidates", "round_images", "rows_per_vector", "min_rows_per_vector", "max_rows", "max_top"]
+BOUNDS = ["candidates", "round_images", "rows_per_vector", "min_rows_per_vector", "max_rows", "max_top", "max_rerank"]
 
 
 @pytest.mark.parametrize("name", BOUNDS)
@@ -19,3 +19,9 @@ def test_a_bound_below_one_is_refused_by_name(name: str) -> None:
 def test_many_query_vectors_share_the_rows_of_a_search(vectors: int, top: int, rows: int) -> None:
     settings = SearchSettings(rows_per_vector=400, min_rows_per_vector=25, max_rows=8000)
     assert settings.rows_for(vectors, top) == rows
+
+
+@pytest.mark.parametrize("rerank", [-1, 513])
+def test_a_depth_of_reranking_out_of_bounds_is_refused_with_the_bound(rerank: int) -> None:
+    with pytest.raises(SettingError, match=f"rerank is {rerank}, it must be 0 to 512"):
+        SearchSettings(rerank=rerank)

@@ -6,6 +6,16 @@ from dataclasses import dataclass
 
 from glyphseek.errors import SettingError
 
+_AT_LEAST_ONE = (
+    "candidates",
+    "round_images",
+    "rows_per_vector",
+    "min_rows_per_vector",
+    "max_rows",
+    "max_top",
+    "max_rerank",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSettings:
@@ -33,7 +43,7 @@ class SearchSettings:
     max_rerank: int = 512
 
     def __post_init__(self) -> None:
-        for name in ("candidates", "round_images", "rows_per_vector", "min_rows_per_vector", "max_rows", "max_top"):
+        for name in _AT_LEAST_ONE:
             if (value := getattr(self, name)) < 1:
                 raise SettingError(f"{name} is {value}, it must be at least 1")
         self.check_rerank(self.rerank)
