@@ -24,8 +24,10 @@ _PAPER, _INK, _PALE, _DARK = "#FFFFFF", "#1A1A1A", "#6B6B6B", "#E4E4E4"
 _LARGE, _MEDIUM, _SMALL = 30, 22, 18  # letter sizes in pixels: readable when 1600 pixels fill a laptop's screen
 _GAP, _LINE, _PADDING = 16, 4, 3
 _CELL_SHAPE = 0.75  # height / width of the place of a photo
-_FADED = 0.45  # share of grey in a photo under attention, so that its own colours are not taken for heat
-_HOTTEST = 0.7  # share of the term's colour where its attention is highest: what is written there stays legible
+_FADED = 0.75  # share of grey in a photo under attention, so that its own colours are not taken for heat
+_DIMMED = 0.6  # brightness of what is left, so that heat shows on white signs too
+_HOTTEST = 0.75  # share of the term's colour where its attention is highest: what is written there stays legible
+_SPREAD = 0.6  # attention is sharp; below 1, this power shows its slopes
 
 _Rectangle = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
@@ -108,11 +110,12 @@ def _draw_photo(panel: Panel, colours: dict[str, str], width: int, height: int) 
 
 def _light_up(photo: Image.Image, attention: Mapping[str, FloatArray], colours: Mapping[str, str]) -> Image.Image:
     """Return the photo, faded, with the colour of each term laid over it as strongly as its attention is high."""
-    lit = Image.blend(photo, photo.convert("L").convert("RGB"), _FADED)
+    faded = Image.blend(photo, photo.convert("L").convert("RGB"), _FADED)
+    lit = Image.blend(Image.new("RGB", photo.size), faded, _DIMMED)
     for term, attention_HW in attention.items():
         if term in colours:
             heat = Image.fromarray(share_of_highest(attention_HW)).resize(photo.size, Image.Resampling.BICUBIC)
-            opacity = np.clip(np.asarray(heat), 0.0, 1.0) * (255 * _HOTTEST)
+            opacity = np.clip(np.asarray(heat), 0.0, 1.0) ** _SPREAD * (255 * _HOTTEST)
             lit.paste(Image.new("RGB", photo.size, colours[term]), mask=Image.fromarray(opacity.astype(np.uint8)))
     return lit
 
