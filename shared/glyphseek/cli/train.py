@@ -59,6 +59,12 @@ def train(
     cache: Annotated[
         Path | None, typer.Option(help="Stage adapter: folder for the backbone's tokens; in the run folder by default.")
     ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Stage adapter: a setting other than the preset's, such as vpa=off or sampling=uniform."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Stage adapter: where it is computed, such as cuda.")] = "cpu",
 ) -> None:
     """Train one stage; stop it at any time and run the same command to go on."""
@@ -89,6 +95,7 @@ def train(
             weights=weights,
             cache=cache,
             device=device,
+            set=tuple(change or ()),
         ),
         report=lambda row: typer.echo("  ".join(f"{name} {value:.4g}" for name, value in row.items())),
     )

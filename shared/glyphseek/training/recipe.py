@@ -20,6 +20,7 @@ from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import TdslSettings, find_preset
 from glyphseek.training.annotated import read_annotated_photos, spell
 from glyphseek.training.cayn.building import build_adapter_stage
+from glyphseek.training.cayn.choices import change, write_settings
 from glyphseek.training.cayn.stage import AdapterStageSettings, Trainee
 from glyphseek.training.cayn.starting import start_network
 from glyphseek.training.detection import SceneStage, SceneStageSettings
@@ -76,6 +77,8 @@ class Recipe:
     cache: Path | None = None
     """Where stage `adapter` keeps the backbone's tokens; None is a folder of the run."""
     device: str = "cpu"
+    set: tuple[str, ...] = ()
+    """Settings of stage `adapter` other than the preset's: `vpa=off`, `sampling=uniform`, `clip.longer_side=768`."""
 
     def command(self) -> str:
         """Return the command line that runs this recipe."""
@@ -190,8 +193,11 @@ def build_adapter(recipe: Recipe) -> Training[Trainee]:
     """Return the training of CAYN's adapter and head over a frozen backbone, by Adam as the paper's group has it."""
     if recipe.weights is None:
         raise SettingError("stage adapter needs --weights: the backbone that stays frozen")
-    network = start_network(find_cayn(recipe.preset), recipe.weights).to(recipe.device)
-    settings = AdapterStageSettings() if recipe.batch is None else AdapterStageSettings(batch=recipe.batch)
+    choice = change(find_cayn(recipe.preset), recipe.set)
+    network = start_network(choice.network, recipe.weights).to(recipe.device)
+    settings = AdapterStageSettings(losses=choice.losses)
+    settings = settings if recipe.batch is None else replace(settings, batch=recipe.batch)
+    write_settings(recipe.run, choice.network)
     cache = recipe.cache or recipe.run / "tokens"
     trainee, stage, validate = build_adapter_stage(network, recipe.real, cache, settings)
     return Training(network=trainee, stage=stage, batch=settings.batch, validate=validate, weight_decay=0.0)

@@ -6,7 +6,15 @@ from dataclasses import asdict, replace
 import pytest
 
 from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
-from glyphseek.models.cayn.settings import PRESETS, RN50, TINY_READER, CaynSettings, find_preset, restore_settings
+from glyphseek.models.cayn.settings import (
+    PRESETS,
+    RN50,
+    TINY_READER,
+    CaynSettings,
+    LossSettings,
+    find_preset,
+    restore_settings,
+)
 from glyphseek.models.cayn.small.settings import TINY
 from glyphseek.types import Fusion
 
@@ -37,11 +45,21 @@ def test_the_input_size_is_the_backbones() -> None:
         ({"prompt": "a word"}, "needs one {}"),
         ({"attention_scale": 0.0}, "above 0"),
         ({"vpa_reduction": 0}, "1 or more"),
+        ({"vpa": "output"}, "vpa is 'output'; known: tokens, local, off"),
+        ({"text_query": "eot"}, "known: global, tokens"),
     ],
 )
 def test_what_cannot_be_built_is_refused(changes: dict[str, object], told: str) -> None:
     with pytest.raises(SettingError, match=told):
         replace(RN50, **changes)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"), [({"sampling": "easy"}, "known: hem, uniform"), ({"itm_weight": -1}, "0")]
+)
+def test_what_is_no_objective_is_refused(changes: dict[str, object], told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        replace(LossSettings(), **changes)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(

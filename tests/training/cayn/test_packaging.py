@@ -44,6 +44,7 @@ def run(tmp_path: Path, gallery: Path, backbone: Path) -> Path:
         real=(gallery,),
         weights=str(backbone),
         save_every=2,
+        set=("directions=text", "itm_weight=2"),
     )
     run_recipe(recipe, report=lambda row: None)
     return recipe.run
@@ -57,6 +58,7 @@ def test_a_packaged_model_has_the_backbone_and_what_the_run_trained(
     model = open_model(str(tmp_path / "out"))
     assert model.card.fingerprint == manifest.fingerprint
     assert model.card.rerank_calibration == manifest.rerank_calibration
+    assert manifest.preset["directions"] == "text"  # as the run was trained, not as the preset has it
     assert manifest.commands == [(run / "command.txt").read_text().strip()]
     kept = model._network.state_dict()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     for name, value in RunFolder(run).weights().items():

@@ -6,8 +6,9 @@ that METHODS recommends as its default, so that each can be ablated.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
 from glyphseek.models.cayn.small.settings import ALPHABET, SMALL, TINY, SmallSettings
@@ -22,6 +23,22 @@ HeadInput = Literal["product", "found"]
 HeadKind = Literal["product", "found", "none"]
 Sampling = Literal["hem", "uniform"]
 SeveralWords = Literal["mean", "whole"]
+CHOICES: dict[str, tuple[str, ...]] = {
+    "vpa": get_args(VpaPlace),
+    "vpa_form": get_args(VpaForm),
+    "directions": get_args(Directions),
+    "text_query": get_args(TextQuery),
+    "head": get_args(HeadKind),
+    "several_words": get_args(SeveralWords),
+}
+"""What the settings that name a choice may be."""
+
+
+def check_choices(settings: object, choices: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise SettingError for a field that is none of its choices; types do not check what JSON and users say."""
+    for name, known in choices.items():
+        if getattr(settings, name) not in known:
+            raise SettingError(f"{name} is {getattr(settings, name)!r}; known: {', '.join(known)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +82,7 @@ class CaynSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
+        check_choices(self, CHOICES)
         if (self.small is None) == (self.clip is None):
             raise SettingError("a CAYN model has one backbone: settings for `clip` or for `small`")
         if self.prompt.count("{}") != 1:
@@ -102,6 +120,12 @@ class LossSettings:
     """Whether such pairs are left out of the contrastive loss too; the paper keeps them, as harder negatives."""
     sampling: Sampling = "hem"
     """Negatives drawn by how alike the model finds them, or uniformly (US in the paper's ablation)."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no objective."""
+        check_choices(self, {"sampling": get_args(Sampling)})
+        if self.itm_weight < 0:
+            raise SettingError(f"itm_weight is {self.itm_weight}, it must be 0 or more")
 
 
 RN50 = CaynSettings(name="cayn-rn50", clip=CLIP_SETTINGS["RN50"])

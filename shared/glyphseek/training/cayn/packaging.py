@@ -21,6 +21,7 @@ from glyphseek.queries import Term
 from glyphseek.ranking import fuse
 from glyphseek.tokens import CodecName, PackedTokens, open_tokens, pack
 from glyphseek.training.annotated import read_pixels
+from glyphseek.training.cayn.choices import read_settings
 from glyphseek.training.cayn.photos import WordPhoto, read_word_photos
 from glyphseek.training.cayn.stage import Trainee
 from glyphseek.training.cayn.starting import start_network
@@ -56,11 +57,12 @@ def package_cayn(
 ) -> Manifest:
     """Write a model folder of the backbone `weights` with what `runs` trained (later ones win); return its manifest.
 
-    Without runs the model is zero-shot: no adapter, no head, reranked by the softmax-pooled cosine. Scores are
-    calibrated on the held-out fold of the annotated folders `held_out`. `weights` and errors are those of
-    `starting.start_network`.
+    The last run's own settings count, where it was trained with other ones than the preset's. Without runs the model is
+    zero-shot: no adapter, no head, reranked by the softmax-pooled cosine. Scores are calibrated on the held-out fold of
+    the annotated folders `held_out`. `weights` and errors are those of `starting.start_network`.
     """
-    settings = find_preset(preset) if runs else without_training(find_preset(preset))
+    settings = find_preset(preset)
+    settings = read_settings(runs[-1]) or settings if runs else without_training(settings)
     network = start_network(settings, weights)
     for run in runs:
         take_trained_parts(Trainee(network), RunFolder(run))
