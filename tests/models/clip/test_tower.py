@@ -60,8 +60,9 @@ def test_padding_changes_nothing(tiny: ClipBackbone, shape: tuple[int, int], til
         assert not padded_local[is_padding].any()
 
 
-def test_padding_may_hold_any_pixels(tiny: ClipBackbone) -> None:
-    pixels, is_padding = letterbox([photo(64, 64)], multiple=32, side=128)
+@pytest.mark.parametrize("shape", [(64, 64), (50, 40)])
+def test_padding_may_hold_any_pixels(tiny: ClipBackbone, shape: tuple[int, int]) -> None:
+    pixels, is_padding = letterbox([photo(*shape)], multiple=32, side=128)
     clean = encode(tiny, pixels, is_padding)
     soiled = encode(tiny, torch.where(is_padding[:, None], torch.rand_like(pixels), pixels), is_padding)
     torch.testing.assert_close(soiled[0], clean[0], rtol=0, atol=0)

@@ -151,6 +151,15 @@ def test_published_weights_want_their_own_activation(tmp_path: Path) -> None:
         building.load_clip(replace(RN50, quick_gelu=False), "openai", home=tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit", "ignore:.*TorchScript")
+@pytest.mark.usefixtures("clip_of_one_size")
+def test_a_torchscript_archive_is_refused_without_advice_to_run_it(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.script(torch.nn.ReLU()), tmp_path / "w.pt")
+    with pytest.raises(CheckpointDamaged, match="TorchScript archive") as caught:
+        building.load_clip(RN50, str(tmp_path / "w.pt"))
+    assert "set to `False`" not in str(caught.value)
+
+
 class Evil:
     def __reduce__(self) -> tuple[object, tuple[str, str]]:
         return open, ("evil", "w")

@@ -82,7 +82,7 @@ def fill_clip(clip: CLIP | CustomTextCLIP, file: Path, architecture: Architectur
     try:
         load_checkpoint(clip, str(file), strict=True, weights_only=True)
     except (SafetensorError, *UNREADABLE) as error:
-        told = " ".join(str(error).split())[:300]
+        told = " ".join(str(error).split()).partition(". ")[0][:300]  # torch goes on to advise running the file's code
         raise CheckpointDamaged(
             f"{file} does not hold weights of {architecture} as safetensors or plain tensors "
             f"(a TorchScript archive, as OpenAI publishes them, holds code and is not read): {told}"
