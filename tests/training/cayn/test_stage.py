@@ -46,8 +46,8 @@ def test_the_stage_runs_from_its_recipe_and_goes_on_where_it_stopped(tmp_path: P
     assert (ended.step, ended.samples) == (6, 72)
     assert {"recall_map", "rerank_map"} <= rows[-1].keys()
     weights = RunFolder(tmp_path / "run").weights()
-    assert {name.split(".")[0] for name in weights} == {"vpa", "head"}
-    assert (tmp_path / "run" / "parts.txt").read_text() == "vpa head"
+    assert {name.split(".")[0] for name in weights} == {"vpa", "head", "attention"}
+    assert (tmp_path / "run" / "parts.txt").read_text() == "vpa head attention"
 
 
 def test_training_raises_retrieval_of_held_out_photos(tmp_path: Path, gallery: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_trainee_holds_what_is_trained_and_not_the_backbone() -> None:
     trainee = Trainee(network)
 
     assert trainee.whole is network
-    assert {name.split(".")[0] for name in trainee.state_dict()} == {"vpa", "head"}
+    assert {name.split(".")[0] for name in trainee.state_dict()} == {"vpa", "head", "attention"}
 
 
 def test_the_backbone_comes_from_a_model_or_a_run(tmp_path: Path, gallery: Path) -> None:

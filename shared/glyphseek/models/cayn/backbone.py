@@ -63,6 +63,13 @@ class Backbone(nn.Module, ABC):
         Raises QueryError for a text of more tokens than the text tower reads.
         """
 
+    def trainable_attention(self) -> nn.Module | None:
+        """Return the part of the pool that decides what counts for the global vector, None where it stays as it is.
+
+        Training it changes no local token. A published pool was trained on whole images and is kept.
+        """
+        return None
+
     def text_likelihood(self, tokens_BHWC: Tensor) -> Tensor:
         """Return, in (B, H, W), how likely each token shows text, in [0, 1]: ones unless the backbone can tell."""
         return tokens_BHWC.new_ones(tokens_BHWC.shape[:3])

@@ -29,12 +29,16 @@ class AdapterStageSettings:
 
 
 class Trainee(nn.Module):
-    """The trained parts of a network and a view of the whole: a run keeps 1 MB and not the frozen backbone."""
+    """The trained parts of a network and a view of the whole: a run keeps 1 MB and not the frozen backbone.
+
+    They are adapter and head, and the attention of a pool that nobody has trained before.
+    """
 
     def __init__(self, network: Cayn) -> None:
         super().__init__()
         self.vpa = network.vpa
         self.head = network.head
+        self.attention = network.backbone.trainable_attention()
         self._whole = (network,)  # in a tuple, so that the backbone is not one of this module's parts
 
     @property

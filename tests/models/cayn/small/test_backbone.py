@@ -53,15 +53,16 @@ def test_the_pool_is_cayns_attention_pool_with_text_logits_added(clip: SmallClip
     tokens_NC = torch.randn(6, clip.token_width)
     is_padding = torch.tensor([False] * 5 + [True])
     pooled, local = clip.pool(tokens_NC.view(1, 2, 3, -1), is_padding.view(1, 2, 3))
-    width = clip.token_width // pool.heads
-    query = pool.q_proj(tokens_NC[:5].mean(0))
+    attention = pool.attention
+    width = clip.token_width // attention.heads
+    query = attention.q_proj(tokens_NC[:5].mean(0))
     heads: list[Tensor] = []
-    for head in range(pool.heads):
+    for head in range(attention.heads):
         part = slice(head * width, (head + 1) * width)
         weights: list[Tensor] = []
         for token in tokens_NC[:5]:
             weights.append(
-                (query[part] @ pool.k_proj(token)[part]) / width**0.5 + pool.text_factor[head] * token[-1] * 8
+                (query[part] @ attention.k_proj(token)[part]) / width**0.5 + attention.text_factor[head] * token[-1] * 8
             )
         shares = torch.stack(weights).softmax(0)
         heads.append(

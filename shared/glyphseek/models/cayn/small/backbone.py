@@ -78,6 +78,10 @@ class SmallClip(Backbone):
                 )
         return self.text(texts)
 
+    def trainable_attention(self) -> nn.Module:
+        """Return the attention of the pool: no earlier stage has trained it."""
+        return self.attention_pool.attention
+
     def text_likelihood(self, tokens_BHWC: Tensor) -> Tensor:
         """Return in (B, H, W) how likely the middle of a word is there, in [0, 1]."""
         return text_logits(tokens_BHWC).sigmoid()
