@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -31,3 +33,9 @@ def test_only_the_vit_is_split_by_default() -> None:
 def test_impossible_settings_are_refused(values: dict[str, Any], told: str) -> None:
     with pytest.raises(SettingError, match=told):
         ClipSettings(**values)
+
+
+def test_the_door_to_clip_is_cheap_to_import() -> None:
+    code = "import sys, glyphseek.models.clip.building; print({'torch', 'open_clip'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "set()"
