@@ -9,6 +9,7 @@ import json
 import logging
 import shutil
 import signal
+import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from glyphseek.errors import GalleryDamaged, ModelMismatch, StoreError, StoreFul
 from glyphseek.types import FloatArray, ModelCard
 
 if TYPE_CHECKING:
-    from pymilvus import MilvusClient
+    from pymilvus import CollectionSchema, MilvusClient, MilvusException
 
 IMAGES, VECTORS = "images", "vectors"
 MAX_PK = 2**63 - 1
@@ -32,10 +33,13 @@ ROWS_PER_CALL = 1000
 """Most rows of one call: Milvus Lite 2.5 takes 0.35 s for an insert of 1,000 rows and 24 s for one of 4,000."""
 _ROWS_PER_READ = 8000
 _CONNECT_DEADLINE_S = 60.0
+_CONNECT_ATTEMPTS = 20
+_CONNECT_PAUSE_S = 0.25
 _CHANNEL_OPTIONS = {
     # The database may listen only after the first attempt to reach it; by default the second follows a second later.
     "grpc.initial_reconnect_backoff_ms": 50,
-    "grpc.min_reconnect_backoff_ms": 50,
+    # How long one attempt may take, too: on a busy machine 50 ms are not enough to shake hands.
+    "grpc.min_reconnect_backoff_ms": 5000,
     # A deadline for every call. Given as `timeout=` it would also mean: try again until then, even on a full disk.
     "grpc.service_config": json.dumps({"methodConfig": [{"name": [{}], "timeout": "600s"}]}),
 }
@@ -226,7 +230,7 @@ class MilvusTables:
         schema.add_field("pk", DataType.INT64, is_primary=True)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=card.vector_width)
         with _translated("create the vectors", writing=self._path):
-            self._client.create_collection(VECTORS, schema=schema, retry_times=0)
+            self._create(VECTORS, schema)
 
     def _create_images(self) -> None:
         from pymilvus import DataType
@@ -237,20 +241,51 @@ class MilvusTables:
         schema.add_field("record", DataType.VARCHAR, max_length=65_535)
         schema.add_field("unused", DataType.FLOAT_VECTOR, dim=2)
         with _translated("create the images", writing=self._path):
-            self._client.create_collection(IMAGES, schema=schema, retry_times=0)
+            self._create(IMAGES, schema)
+
+    def _create(self, collection: str, schema: CollectionSchema) -> None:
+        """Create a collection, a moment later where the database answers before it has set itself up."""
+        from pymilvus import MilvusException
+
+        for attempt in range(1, _CONNECT_ATTEMPTS + 1):
+            try:
+                return self._client.create_collection(collection, schema=schema, retry_times=0)
+            except MilvusException as error:
+                if "has not been init" not in str(error.message) or attempt == _CONNECT_ATTEMPTS:
+                    raise
+            time.sleep(_CONNECT_PAUSE_S)
+        return None
 
 
 def _connect(path: Path) -> MilvusClient:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
         import milvus_lite  # noqa: F401  # pyright: ignore[reportUnusedImport]
-        from pymilvus import MilvusClient, MilvusException
+        from pymilvus import MilvusException
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs each error that is translated here, with a trace
-    try:
-        with _interrupts_held_back():
-            return MilvusClient(str(path), timeout=_CONNECT_DEADLINE_S, grpc_options=_CHANNEL_OPTIONS)
-    except MilvusException as error:
-        raise GalleryDamaged(f"{path} cannot be opened: {error.message}") from error
+    for attempt in range(1, _CONNECT_ATTEMPTS + 1):
+        try:
+            return _start(path)
+        except MilvusException as error:
+            if not _may_yet_listen(error) or attempt == _CONNECT_ATTEMPTS:
+                raise GalleryDamaged(f"{path} cannot be opened: {error.message}") from error
+        time.sleep(_CONNECT_PAUSE_S)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _start(path: Path) -> MilvusClient:
+    """Start the database of `path` unless it runs, and connect to it."""
+    from pymilvus import MilvusClient
+
+    with _interrupts_held_back():
+        return MilvusClient(str(path), timeout=_CONNECT_DEADLINE_S, grpc_options=_CHANNEL_OPTIONS)
+
+
+def _may_yet_listen(error: MilvusException) -> bool:
+    """Return whether the database was started but could not be reached: on a busy machine it takes its time."""
+    from pymilvus import Status
+
+    return error.code == Status.CONNECT_FAILED
 
 
 @contextmanager
