@@ -7,7 +7,7 @@ import pytest
 from models.cayn.toy import random_image, toy_network
 
 from glyphseek.errors import QueryError
-from glyphseek.models.cayn.encoder import MOST_PIXELS, CaynEncoder, group_by_shape, make_card
+from glyphseek.models.cayn.encoder import MOST_PIXELS, CaynEncoder, group_by_shape, make_card, whole_cells
 from glyphseek.models.cayn.settings import TINY_READER, CaynSettings
 from glyphseek.queries import Term, TermKind
 from glyphseek.types import Calibration, FeatureKind, FloatArray, Fusion, ImageFeatures
@@ -78,6 +78,11 @@ def test_preparing_shrinks_to_the_longer_side_and_never_grows() -> None:
 
     assert encoder.prepare(random_image(512, 1024)).shape == (128, 256, 3)
     assert encoder.prepare(random_image(20, 30)).shape == (20, 30, 3)
+
+
+@pytest.mark.parametrize(("side", "cut"), [(127.9, 128), (128, 128), (143, 128), (144, 144), (1000.5, 992), (0.3, 1)])
+def test_long_sides_are_cut_to_whole_cells(side: float, cut: int) -> None:
+    assert whole_cells(side, 16) == cut
 
 
 def test_images_of_one_shape_are_encoded_together_up_to_a_bound() -> None:

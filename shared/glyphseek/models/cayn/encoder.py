@@ -32,6 +32,10 @@ MOST_PIXELS = 4 << 20
 """Images of one shape are encoded together up to this many pixels."""
 
 
+WHOLE_CELLS = 8
+"""Sides of fewer cells than this keep their length, and the last cell is partly padding."""
+
+
 class CaynEncoder:
     """A CAYN network as the system uses it. Encoding an image does not depend on any query."""
 
@@ -52,7 +56,7 @@ class CaynEncoder:
 
     def prepare(self, image: RgbImage) -> RgbImage:
         """Return the image with its longer side at most the settings', by area averaging."""
-        return shrink(image, self._settings.longer_side)
+        return shrink(image, self._settings.longer_side, self._network.backbone.stride)
 
     def encode_images(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
         """Return for each prepared image its vector of unit norm and the token map of its own part of the grid.
@@ -164,14 +168,23 @@ def make_card(
     )
 
 
-def shrink(image: RgbImage, longer_side: int) -> RgbImage:
-    """Return the image with its longer side at most that, by area averaging; a smaller one as it is."""
+def shrink(image: RgbImage, longer_side: int, cell: int) -> RgbImage:
+    """Return the image with its longer side at most that, by area averaging; a smaller one about as it is.
+
+    A side of `WHOLE_CELLS` cells or more is cut down to whole cells of the token map, so that the map covers the image
+    evenly: cells stand for places in the image by their fraction of the map. That bends the image by 1 / 8 at most.
+    """
     height, width = image.shape[:2]
-    scale = longer_side / max(height, width)
-    if scale >= 1:
+    scale = min(1.0, longer_side / max(height, width))
+    size = (whole_cells(width * scale, cell), whole_cells(height * scale, cell))
+    if size == (width, height):
         return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def whole_cells(side: float, cell: int) -> int:
+    """Return the side in pixels, cut to whole cells where it has at least `WHOLE_CELLS` of them."""
+    return int(side / cell + 1e-6) * cell if side >= WHOLE_CELLS * cell else max(1, round(side))
 
 
 def group_by_shape(images: Sequence[RgbImage], multiple: int) -> list[list[int]]:

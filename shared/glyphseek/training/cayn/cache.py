@@ -63,7 +63,7 @@ class TokenCache:
 
     def _compute(self, photo: Path) -> dict[str, Tensor]:
         backbone = self._network.backbone
-        image = shrink(read_pixels(photo), self._network.settings.longer_side)
+        image = shrink(read_pixels(photo), self._network.settings.longer_side, backbone.stride)
         pixels, is_padding = letterbox([image], multiple=backbone.pixel_multiple)
         device = backbone.logit_scale.device
         with torch.inference_mode():
