@@ -26,9 +26,9 @@ import torch
 
 from glyphseek.features.directory import DirectoryFeatureStore
 from glyphseek.models.cayn.building import build_network
+from glyphseek.models.cayn.dense.settings import SMALL
 from glyphseek.models.cayn.encoder import CaynEncoder, make_card
-from glyphseek.models.cayn.settings import SMALL_READER
-from glyphseek.models.cayn.small.settings import SMALL
+from glyphseek.models.cayn.settings import DENSE
 from glyphseek.ports import blob_key
 from glyphseek.queries import Term
 from glyphseek.reranking import Reranker, RerankerSettings
@@ -103,7 +103,7 @@ def _store(folder: Path, options: argparse.Namespace) -> Stored:
 
 def _make_model(width: int) -> CaynEncoder:
     torch.manual_seed(1)
-    network = build_network(replace(SMALL_READER, small=replace(SMALL, joint_width=width)))
+    network = build_network(replace(DENSE, dense=replace(SMALL, joint_width=width)))
     card = make_card(network, "random", FINGERPRINT, calibration=Calibration(slope=10.0, offset=-5.0, threshold=0.5))
     return CaynEncoder(network, card)
 

@@ -25,7 +25,7 @@ def train(
     stage: Annotated[
         StageName,
         typer.Argument(
-            help="TDSL: words (read crops), detector (find words), joint. CAYN: tokens (the small CLIP reads scenes), "
+            help="TDSL: words (read crops), detector (find words), joint. CAYN: tokens (the dense CLIP reads scenes), "
             "adapter (position adapter and match head over a frozen backbone)."
         ),
     ],

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from glyphseek.errors import ModelNotFound, SettingError
+from glyphseek.models.cayn.dense.settings import PRESETS as DENSE_CLIPS
+from glyphseek.models.cayn.dense.settings import DenseSettings
 from glyphseek.models.cayn.settings import find_preset as find_cayn
-from glyphseek.models.cayn.small.settings import PRESETS as SMALL_CLIPS
-from glyphseek.models.cayn.small.settings import SmallSettings
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import TdslSettings, find_preset
 from glyphseek.training.annotated import read_annotated_photos, spell
@@ -175,14 +175,14 @@ def build_stage(recipe: Recipe, preset: TdslSettings) -> Training[Tdsl]:
 
 
 def build_token_stage(recipe: Recipe) -> Training[Reader]:
-    """Return the training of the small CLIP's tokens."""
+    """Return the training of the dense CLIP's tokens."""
     changes: dict[str, Any] = dict(given_settings(recipe))
     settings = replace(
         TokenStageSettings(real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed),
         **changes,
     )
     return Training(
-        network=Reader(find_small_clip(recipe.preset)),
+        network=Reader(find_dense_clip(recipe.preset)),
         stage=TokenStage(settings),
         batch=settings.batch,
         validate=TokenValidation(validation_windows(recipe, settings)),
@@ -203,11 +203,11 @@ def build_adapter(recipe: Recipe) -> Training[Trainee]:
     return Training(network=trainee, stage=stage, batch=settings.batch, validate=validate, weight_decay=0.0)
 
 
-def find_small_clip(preset: str) -> SmallSettings:
-    """Return the small CLIP of a CAYN preset. Raises ModelNotFound, which lists the presets that have one."""
-    if preset not in SMALL_CLIPS:
-        raise ModelNotFound(f"preset {preset!r} has no small CLIP; these have: {', '.join(SMALL_CLIPS)}")
-    return SMALL_CLIPS[preset]
+def find_dense_clip(preset: str) -> DenseSettings:
+    """Return the dense CLIP of a CAYN preset. Raises ModelNotFound, which lists the presets that have one."""
+    if preset not in DENSE_CLIPS:
+        raise ModelNotFound(f"preset {preset!r} has no dense CLIP; these have: {', '.join(DENSE_CLIPS)}")
+    return DENSE_CLIPS[preset]
 
 
 def validation_windows(recipe: Recipe, settings: TokenStageSettings) -> dict[str, list[WordWindow]]:

@@ -15,7 +15,7 @@ from glyphseek.models.cayn.head import MatchHead
 from glyphseek.models.cayn.letterbox import letterbox
 from glyphseek.models.cayn.network import Cayn
 from glyphseek.models.cayn.objective import training_terms
-from glyphseek.models.cayn.settings import RN50, TINY_READER, LossSettings, find_preset
+from glyphseek.models.cayn.settings import RN50, TINY_DENSE, LossSettings, find_preset
 from glyphseek.models.cayn.vpa import VisualPositionAdapter
 from glyphseek.queries import Term, TermKind
 from glyphseek.types import Calibration
@@ -93,4 +93,4 @@ def test_published_weights_that_are_not_there_are_named() -> None:
 
 def test_our_own_backbone_has_no_published_weights() -> None:
     with pytest.raises(SettingError, match="no published weights"):
-        load_network(replace(TINY_READER, name="mine"), "openai")
+        load_network(replace(TINY_DENSE, name="mine"), "openai")

@@ -8,14 +8,14 @@ from models.cayn.toy import random_image, toy_network
 
 from glyphseek.errors import QueryError
 from glyphseek.models.cayn.encoder import MOST_PIXELS, CaynEncoder, group_by_shape, make_card, whole_cells
-from glyphseek.models.cayn.settings import TINY_READER, CaynSettings
+from glyphseek.models.cayn.settings import TINY_DENSE, CaynSettings
 from glyphseek.queries import Term, TermKind
 from glyphseek.types import Calibration, FeatureKind, FloatArray, Fusion, ImageFeatures
 
 CALIBRATION = Calibration(slope=10, offset=-5, threshold=0.5)
 
 
-def make_encoder(settings: CaynSettings = TINY_READER, *, understands: bool = False) -> CaynEncoder:
+def make_encoder(settings: CaynSettings = TINY_DENSE, *, understands: bool = False) -> CaynEncoder:
     network = toy_network(settings)
     network.backbone.understands_meaning = understands
     return CaynEncoder(network, make_card(network, "test", "0" * 32, calibration=CALIBRATION))
@@ -138,11 +138,11 @@ def test_terms_that_cannot_be_read_are_refused_with_the_reason(term: Term, told:
 
 
 def test_the_card_says_how_the_model_is_asked() -> None:
-    card = make_encoder(replace(TINY_READER, fusion=Fusion.MATCH, several_words="whole")).card
+    card = make_encoder(replace(TINY_DENSE, fusion=Fusion.MATCH, several_words="whole")).card
 
     assert card.features == {FeatureKind.GLOBAL, FeatureKind.TOKENS}
     assert card.method == "cayn"
     assert card.fusion is Fusion.MATCH
     assert card.asks_whole_text
-    assert card.longer_side == TINY_READER.longer_side
+    assert card.longer_side == TINY_DENSE.longer_side
     assert card.calibration == CALIBRATION

@@ -11,7 +11,7 @@ from models.cayn.toy import random_image, random_pairs, toy_network
 from glyphseek.models.cayn.letterbox import letterbox
 from glyphseek.models.cayn.network import Cayn
 from glyphseek.models.cayn.objective import training_terms
-from glyphseek.models.cayn.settings import TINY_READER, Directions, HeadKind, LossSettings, TextQuery, VpaPlace
+from glyphseek.models.cayn.settings import TINY_DENSE, Directions, HeadKind, LossSettings, TextQuery, VpaPlace
 
 WORDS = ["open", "exit", "cafe"]
 Vector = list[float]
@@ -46,7 +46,7 @@ def test_match_logits_are_a_linear_layer_over_what_cross_attention_finds(
 ) -> None:
     network = toy_network(
         replace(
-            TINY_READER,
+            TINY_DENSE,
             directions=directions,
             text_query=text_query,
             head=head,
@@ -81,7 +81,7 @@ def test_match_logits_are_a_linear_layer_over_what_cross_attention_finds(
 
 
 def test_the_attention_scale_is_the_backbones_own_unless_set() -> None:
-    network, set_network = toy_network(), toy_network(replace(TINY_READER, attention_scale=7.0))
+    network, set_network = toy_network(), toy_network(replace(TINY_DENSE, attention_scale=7.0))
 
     assert float(network.attention_scale) == pytest.approx(math.exp(float(network.backbone.logit_scale)))
     assert float(set_network.attention_scale) == 7.0
@@ -145,7 +145,7 @@ def test_local_tokens_skip_attention_and_take_only_their_own_value() -> None:
 
 @pytest.mark.parametrize("vpa", ["tokens", "local", "off"])
 def test_an_image_is_encoded_alike_alone_in_a_batch_and_with_any_padding(vpa: VpaPlace) -> None:
-    network = toy_network(replace(TINY_READER, vpa=vpa))
+    network = toy_network(replace(TINY_DENSE, vpa=vpa))
     shapes = [(40, 90), (64, 64), (120, 33)]
     pixels, is_padding = pixels_of(*shapes)
 
@@ -166,7 +166,7 @@ def test_an_image_is_encoded_alike_alone_in_a_batch_and_with_any_padding(vpa: Vp
 def test_raw_tokens_keep_their_length() -> None:
     pixels = pixels_of((64, 64))
 
-    raw = toy_network(replace(TINY_READER, normalised_tokens=False)).encode_images(*pixels).local_BNE
+    raw = toy_network(replace(TINY_DENSE, normalised_tokens=False)).encode_images(*pixels).local_BNE
     unit_tokens = toy_network().encode_images(*pixels).local_BNE
 
     torch.testing.assert_close(torch.nn.functional.normalize(raw, dim=-1), unit_tokens)
@@ -180,7 +180,7 @@ def test_an_untrained_adapter_leaves_the_backbones_own_features() -> None:
         torch.nn.init.zeros_(layer.weight)
     assert network.vpa.expand_columns.bias is not None
     torch.nn.init.zeros_(network.vpa.expand_columns.bias)
-    bare = toy_network(replace(TINY_READER, vpa="off"))
+    bare = toy_network(replace(TINY_DENSE, vpa="off"))
     bare.backbone.load_state_dict(network.backbone.state_dict())
 
     torch.testing.assert_close(
@@ -233,7 +233,7 @@ def test_a_thawed_backbone_trains_too() -> None:
 
 
 def test_a_model_without_a_head_learns_by_contrast_alone() -> None:
-    network = toy_network(replace(TINY_READER, head="none"))
+    network = toy_network(replace(TINY_DENSE, head="none"))
     texts, images = random_pairs(network)
 
     terms = training_terms(network, texts, images, WORDS, [{w} for w in WORDS], LossSettings(), torch.Generator())
@@ -244,6 +244,6 @@ def test_a_model_without_a_head_learns_by_contrast_alone() -> None:
 
 
 def test_the_prompt_surrounds_the_word() -> None:
-    plain, prompted = toy_network(), toy_network(replace(TINY_READER, prompt="sign {}"))
+    plain, prompted = toy_network(), toy_network(replace(TINY_DENSE, prompt="sign {}"))
 
     torch.testing.assert_close(plain.encode_texts(["sign open"]).global_QE, prompted.encode_texts(["open"]).global_QE)

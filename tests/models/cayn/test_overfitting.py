@@ -19,7 +19,7 @@ from glyphseek.models.cayn.encoder import CaynEncoder, make_card
 from glyphseek.models.cayn.letterbox import letterbox
 from glyphseek.models.cayn.network import Cayn
 from glyphseek.models.cayn.objective import training_terms
-from glyphseek.models.cayn.settings import TINY_READER, LossSettings
+from glyphseek.models.cayn.settings import TINY_DENSE, LossSettings
 from glyphseek.queries import Term, normalize
 from glyphseek.tokens import CodecName, open_tokens, pack
 from glyphseek.types import Calibration, FloatArray
@@ -31,7 +31,7 @@ FINGERPRINT = "0" * 32
 def words_of(scene: Scene) -> set[str]:
     """Return the words that the tiny model can be asked for."""
     words = {normalize(item.text) for item in scene.items}
-    return {word for word in words if 3 <= len(word) <= 16 and set(word) <= set(TINY_READER.alphabet)}
+    return {word for word in words if 3 <= len(word) <= 16 and set(word) <= set(TINY_DENSE.alphabet)}
 
 
 def render_scenes() -> list[Scene]:
@@ -55,7 +55,7 @@ def render_scenes() -> list[Scene]:
 def learn(scenes: Sequence[Scene]) -> Cayn:
     """Return the tiny network after all of it was trained on all scenes at every step."""
     torch.manual_seed(0)
-    network = build_network(TINY_READER)
+    network = build_network(TINY_DENSE)
     network.backbone.requires_grad_(True)
     network.train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)

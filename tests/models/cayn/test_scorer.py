@@ -19,7 +19,7 @@ from glyphseek.models.cayn.head import match_probability
 from glyphseek.models.cayn.letterbox import letterbox
 from glyphseek.models.cayn.network import Cayn
 from glyphseek.models.cayn.pfca import pooled_cosine
-from glyphseek.models.cayn.settings import TINY_READER, CaynSettings, Directions, HeadKind, TextQuery
+from glyphseek.models.cayn.settings import TINY_DENSE, CaynSettings, Directions, HeadKind, TextQuery
 from glyphseek.ports import TokenScorer
 from glyphseek.queries import Term
 from glyphseek.tokens import CodecName, PackedTokens, open_tokens, pack
@@ -66,7 +66,7 @@ def judge_one(network: Cayn, word: str, image: RgbImage) -> tuple[float, FloatAr
 
 def changed(directions: Directions, text_query: TextQuery, head: HeadKind, normalised: bool) -> CaynSettings:
     return replace(
-        TINY_READER,
+        TINY_DENSE,
         directions=directions,
         text_query=text_query,
         head=head,

@@ -6,16 +6,16 @@ from dataclasses import asdict, replace
 import pytest
 
 from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
+from glyphseek.models.cayn.dense.settings import TINY
 from glyphseek.models.cayn.settings import (
     PRESETS,
     RN50,
-    TINY_READER,
+    TINY_DENSE,
     CaynSettings,
     LossSettings,
     find_preset,
     restore_settings,
 )
-from glyphseek.models.cayn.small.settings import TINY
 from glyphseek.types import Fusion
 
 
@@ -34,13 +34,13 @@ def test_presets_are_found_by_name() -> None:
 
 def test_the_input_size_is_the_backbones() -> None:
     assert RN50.longer_side == 640
-    assert TINY_READER.longer_side == TINY.longer_side
+    assert TINY_DENSE.longer_side == TINY.longer_side
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"small": TINY}, "one backbone"),
+        ({"dense": TINY}, "one backbone"),
         ({"clip": None}, "one backbone"),
         ({"prompt": "a word"}, "needs one {}"),
         ({"attention_scale": 0.0}, "above 0"),
@@ -70,7 +70,7 @@ def test_what_is_no_objective_is_refused(changes: dict[str, object], told: str) 
         {"surprise": 1},
         {"clip": 3},
         {"clip": {"architecture": "RN51"}},
-        {"small": {"channels": [1, 2]}},
+        {"dense": {"channels": [1, 2]}},
         {"fusion": "product"},
     ],
     ids=str,

@@ -7,11 +7,11 @@ import torch
 
 from glyphseek.models.cayn.building import build_network
 from glyphseek.models.cayn.network import Cayn, EncodedImages, EncodedTexts
-from glyphseek.models.cayn.settings import TINY_READER, CaynSettings
+from glyphseek.models.cayn.settings import TINY_DENSE, CaynSettings
 from glyphseek.types import RgbImage
 
 
-def toy_network(settings: CaynSettings = TINY_READER, *, seed: int = 0) -> Cayn:
+def toy_network(settings: CaynSettings = TINY_DENSE, *, seed: int = 0) -> Cayn:
     """Return a network whose adapter and head have random weights, so that both have effect."""
     torch.manual_seed(seed)
     network = build_network(settings)

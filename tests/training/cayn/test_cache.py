@@ -10,7 +10,7 @@ from training.cayn.folders import paint
 
 from glyphseek.errors import ImageUnreadable
 from glyphseek.models.cayn.encoder import CaynEncoder, make_card
-from glyphseek.models.cayn.settings import TINY_READER
+from glyphseek.models.cayn.settings import TINY_DENSE
 from glyphseek.training.annotated import read_pixels
 from glyphseek.training.cayn.cache import TokenCache, hash_backbone, stack_tokens
 from glyphseek.types import Calibration
@@ -71,9 +71,9 @@ def test_tokens_of_another_backbone_are_not_read() -> None:
 
     assert hash_backbone(network) == hash_backbone(toy_network())
     assert hash_backbone(network) != hash_backbone(toy_network(seed=1))
-    small = TINY_READER.small
+    small = TINY_DENSE.dense
     assert small is not None
-    larger = replace(TINY_READER, small=replace(small, longer_side=512))
+    larger = replace(TINY_DENSE, dense=replace(small, longer_side=512))
     assert hash_backbone(network) != hash_backbone(toy_network(larger))
 
 

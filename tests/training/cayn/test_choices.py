@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from glyphseek.errors import SettingError
-from glyphseek.models.cayn.settings import RN50, TINY_READER, LossSettings
+from glyphseek.models.cayn.settings import RN50, TINY_DENSE, LossSettings
 from glyphseek.training.cayn.choices import change, read_settings, write_settings
 
 
@@ -20,8 +20,8 @@ def test_changes_reach_network_objective_and_backbone() -> None:
 
 
 def test_without_changes_the_preset_stays() -> None:
-    assert change(TINY_READER, []).network == TINY_READER
-    assert change(TINY_READER, []).losses == LossSettings()
+    assert change(TINY_DENSE, []).network == TINY_DENSE
+    assert change(TINY_DENSE, []).losses == LossSettings()
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_without_changes_the_preset_stays() -> None:
         ("vpa", "write name=value"),
         ("vpn=off", "no setting 'vpn'; known: name, clip"),
         ("vpa=on", "known: tokens, local, off"),
-        ("small.depth=3", "no setting 'small.depth'"),
+        ("dense.depth=3", "no setting 'dense.depth'"),
         ("clip.longer_side=700", "multiple of 32"),
     ],
 )
@@ -40,7 +40,7 @@ def test_a_change_that_cannot_be_is_refused(text: str, told: str) -> None:
 
 
 def test_a_run_remembers_its_settings(tmp_path: Path) -> None:
-    changed = change(TINY_READER, ["directions=text"]).network
+    changed = change(TINY_DENSE, ["directions=text"]).network
     write_settings(tmp_path / "run", changed)
 
     assert read_settings(tmp_path / "run") == changed

@@ -38,7 +38,7 @@ def run(tmp_path: Path, gallery: Path, backbone: Path) -> Path:
     recipe = Recipe(
         stage="adapter",
         run=tmp_path / "run",
-        preset="cayn-tiny",
+        preset="cayn-tiny-dense",
         steps=2,
         batch=8,
         real=(gallery,),
@@ -53,7 +53,9 @@ def run(tmp_path: Path, gallery: Path, backbone: Path) -> Path:
 def test_a_packaged_model_has_the_backbone_and_what_the_run_trained(
     tmp_path: Path, gallery: Path, backbone: Path, run: Path
 ) -> None:
-    manifest = package_cayn(tmp_path / "out", preset="cayn-tiny", weights=str(backbone), runs=[run], held_out=[gallery])
+    manifest = package_cayn(
+        tmp_path / "out", preset="cayn-tiny-dense", weights=str(backbone), runs=[run], held_out=[gallery]
+    )
 
     model = open_model(str(tmp_path / "out"))
     assert model.card.fingerprint == manifest.fingerprint
@@ -69,11 +71,11 @@ def test_a_packaged_model_has_the_backbone_and_what_the_run_trained(
 
 
 def test_without_a_run_the_model_is_zero_shot_and_reranks_by_cosines(tmp_path: Path, backbone: Path) -> None:
-    manifest = package_cayn(tmp_path / "out", preset="cayn-tiny", weights=str(backbone))
+    manifest = package_cayn(tmp_path / "out", preset="cayn-tiny-dense", weights=str(backbone))
 
     model = open_model(str(tmp_path / "out"))
     assert isinstance(model, TokenScorer)
-    assert manifest.name == "cayn-tiny-zero-shot"
+    assert manifest.name == "cayn-tiny-dense-zero-shot"
     assert manifest.parameters == sum(p.numel() for p in toy_network().backbone.parameters())
     features = model.encode_images([random_image(64, 64)])[0]
     fingerprint = model.card.fingerprint
@@ -108,7 +110,7 @@ def test_the_command_packages_a_model_of_weights_and_run(tmp_path: Path, backbon
         "package",
         tmp_path / "out",
         "--preset",
-        "cayn-tiny",
+        "cayn-tiny-dense",
         "--weights",
         backbone,
         "--run",
@@ -118,7 +120,7 @@ def test_the_command_packages_a_model_of_weights_and_run(tmp_path: Path, backbon
     )
 
     assert done.code == 0, done.err
-    assert open_model(str(tmp_path / "out")).card.name == "glyphseek/cayn-tiny"
+    assert open_model(str(tmp_path / "out")).card.name == "glyphseek/cayn-tiny-dense"
 
 
 def test_the_command_needs_runs_or_weights(tmp_path: Path) -> None:

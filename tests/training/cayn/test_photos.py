@@ -7,7 +7,7 @@ import pytest
 from training.cayn.folders import many_photos, write_gallery, write_mlt
 
 from glyphseek.errors import InputError
-from glyphseek.models.cayn.settings import TINY_READER
+from glyphseek.models.cayn.settings import TINY_DENSE
 from glyphseek.training.annotated import is_held_out_photo, is_held_out_word
 from glyphseek.training.cayn.photos import WordPhoto, list_samples, read_mlt, read_word_photos
 
@@ -82,6 +82,6 @@ def test_samples_are_words_that_may_be_trained_on() -> None:
         WordPhoto(path=Path("b.png"), words=frozenset({"exit", "cafe"})),
     ]
 
-    found = [(sample.photo, sample.word) for sample in list_samples(photos, TINY_READER, 3)]
+    found = [(sample.photo, sample.word) for sample in list_samples(photos, TINY_DENSE, 3)]
 
     assert found == [(0, "open"), (1, "cafe"), (1, "exit")]

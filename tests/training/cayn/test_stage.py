@@ -12,7 +12,7 @@ from training.cayn.folders import many_photos, write_gallery
 from glyphseek.errors import CheckpointDamaged, InputError, ModelNotFound, SettingError
 from glyphseek.models.cayn.building import build_network
 from glyphseek.models.cayn.network import Cayn
-from glyphseek.models.cayn.settings import TINY_READER
+from glyphseek.models.cayn.settings import TINY_DENSE
 from glyphseek.training.cayn.building import build_adapter_stage
 from glyphseek.training.cayn.stage import AdapterStageSettings, TextCache, Trainee
 from glyphseek.training.cayn.starting import start_network
@@ -29,7 +29,7 @@ def recipe_for(tmp_path: Path, gallery: Path, **changes: int) -> Recipe:
     return Recipe(
         stage="adapter",
         run=tmp_path / "run",
-        preset="cayn-tiny",
+        preset="cayn-tiny-dense",
         real=(gallery,),
         weights=str(tmp_path / "model"),
         **{"steps": 4, "batch": 12, "save_every": 2, "validate_every": 4, **changes},  # pyright: ignore[reportArgumentType]
@@ -52,7 +52,7 @@ def test_the_stage_runs_from_its_recipe_and_goes_on_where_it_stopped(tmp_path: P
 
 def test_training_raises_retrieval_of_held_out_photos(tmp_path: Path, gallery: Path) -> None:
     torch.manual_seed(3)
-    write_cayn(tmp_path / "model", build_network(TINY_READER))
+    write_cayn(tmp_path / "model", build_network(TINY_DENSE))
     rows: list[dict[str, float]] = []
 
     for steps in (1, 200):
@@ -131,19 +131,19 @@ def test_the_backbone_comes_from_a_model_or_a_run(tmp_path: Path, gallery: Path)
     network = toy_network(seed=5)
     write_cayn(tmp_path / "model", network)
 
-    started = start_network(TINY_READER, str(tmp_path / "model"))
+    started = start_network(TINY_DENSE, str(tmp_path / "model"))
 
     for name, value in started.backbone.state_dict().items():
         torch.testing.assert_close(value, network.backbone.state_dict()[name], atol=1e-3, rtol=1e-3)
     with pytest.raises(ModelNotFound, match="neither a packaged model nor a training run"):
-        start_network(TINY_READER, str(gallery))
+        start_network(TINY_DENSE, str(gallery))
     run_recipe(recipe_for(tmp_path, gallery), report=lambda row: None)
     with pytest.raises(CheckpointDamaged, match="does not hold the backbone"):
-        start_network(TINY_READER, str(tmp_path / "run"))
+        start_network(TINY_DENSE, str(tmp_path / "run"))
 
 
 def test_the_stage_asks_for_a_backbone(tmp_path: Path, gallery: Path) -> None:
-    recipe = Recipe(stage="adapter", run=tmp_path / "run", preset="cayn-tiny", steps=1, real=(gallery,))
+    recipe = Recipe(stage="adapter", run=tmp_path / "run", preset="cayn-tiny-dense", steps=1, real=(gallery,))
 
     with pytest.raises(SettingError, match="--weights"):
         run_recipe(recipe, report=lambda row: None)

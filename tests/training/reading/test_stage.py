@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from glyphseek.errors import ModelNotFound
-from glyphseek.models.cayn.small.settings import ALPHABET, TINY
+from glyphseek.models.cayn.dense.settings import ALPHABET, TINY
 from glyphseek.training.reading.reader import SPELT_STEPS, Reader
 from glyphseek.training.reading.stage import contrastive_loss, letter_loss, spelling_loss, text_loss
 from glyphseek.training.reading.targets import TokenTargets
@@ -81,7 +81,14 @@ def test_the_contrastive_loss_counts_every_word_once_on_the_way_back() -> None:
 
 def test_the_stage_trains_resumes_and_validates(tmp_path: Path) -> None:
     recipe = Recipe(
-        stage="tokens", run=tmp_path / "run", preset="cayn-tiny", steps=2, batch=2, pool=8, start_with=4, save_every=1
+        stage="tokens",
+        run=tmp_path / "run",
+        preset="cayn-tiny-dense",
+        steps=2,
+        batch=2,
+        pool=8,
+        start_with=4,
+        save_every=1,
     )
     rows: list[dict[str, float]] = []
     assert run_recipe(recipe, report=rows.append).step == 2
@@ -92,7 +99,7 @@ def test_the_stage_trains_resumes_and_validates(tmp_path: Path) -> None:
 
 
 def test_a_preset_without_a_small_clip_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFound, match="cayn-small"):
+    with pytest.raises(ModelNotFound, match="cayn-dense"):
         run_recipe(Recipe(stage="tokens", run=tmp_path, preset="tdsl-small", steps=1), report=print)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from glyphseek.models.cayn.small.settings import ALPHABET, STRIDE
+from glyphseek.models.cayn.dense.settings import ALPHABET, STRIDE
 from glyphseek.training.annotated import AnnotatedWord
 from glyphseek.training.reading.targets import make_targets
 from glyphseek.training.scenes import TrainingScene

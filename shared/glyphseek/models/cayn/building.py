@@ -6,9 +6,10 @@ from pathlib import Path
 
 from glyphseek.errors import SettingError
 from glyphseek.models.cayn.backbone import Backbone
+from glyphseek.models.cayn.dense.backbone import DenseClip
 from glyphseek.models.cayn.network import Cayn
+from glyphseek.models.cayn.regions.backbone import RegionClip
 from glyphseek.models.cayn.settings import CaynSettings
-from glyphseek.models.cayn.small.backbone import SmallClip
 
 
 def build_network(settings: CaynSettings, *, tokenizer: Path | None = None) -> Cayn:
@@ -21,8 +22,10 @@ def build_network(settings: CaynSettings, *, tokenizer: Path | None = None) -> C
 
 def build_backbone(settings: CaynSettings, *, tokenizer: Path | None = None) -> Backbone:
     """Return the backbone with random weights. Raises as `build_network` does."""
-    if settings.small is not None:
-        return SmallClip(settings.small)
+    if settings.regions is not None:
+        return RegionClip(settings.regions)
+    if settings.dense is not None:
+        return DenseClip(settings.dense)
     if settings.clip is None:
         raise SettingError(f"preset {settings.name!r} has no backbone")
     from glyphseek.models.clip.building import build_clip

@@ -7,12 +7,12 @@ All that PFCA needs of stored tokens x is <q, x> and sum w x. Both stay in the s
     residual    y = centroid + r  <q, y> = <q, centroid> + <q, r>, and one sum over centroids beside one over r
 
 so codes are turned into floats once a batch, never scaled, never moved to their centroid and never widened. Residual
-codes become floats through a table of 256 byte values a column. Reading similarities straight from such tables
-(asymmetric distances) measures 0.7 ms for 32 maps of 400 x 128 at four bits, but serves one query and no sums; the
-floats cost 1.0 ms and serve everything, so codes are unpacked.
+codes become floats through a table of 256 byte values a column, 1.1 ms for 32 maps of 400 x 128 at four bits. Reading
+similarities straight from such tables (asymmetric distances) takes 0.7 ms, but that for each query, and weighted sums
+would take as long again; the floats serve all queries and both, so codes are unpacked.
 
 Shape legend: K maps, N tokens of all maps together, map after map, E the model's token width, P the stored width,
-R bytes of a token's codes, C centroids, Q queries.
+C centroids, Q queries.
 """
 
 from __future__ import annotations
@@ -32,18 +32,17 @@ from glyphseek.errors import InputError
 from glyphseek.tokens.codebook import TokenCodebook
 from glyphseek.tokens.codecs import CODECS
 from glyphseek.tokens.packed import PackedTokens
-from glyphseek.tokens.residual import row_bytes, split_codes
+from glyphseek.tokens.residual import look_up
 from glyphseek.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Tables:
-    """A codebook in torch. bytes_RBS: the S components that each of B = 256 bytes stands for in column r."""
+    """A codebook in torch: what is added to and multiplied with the codes of tokens."""
 
     mean_E: Tensor | None = None
     basis_PE: Tensor | None = None
     centroids_CP: Tensor | None = None
-    bytes_RBS: Tensor | None = None
 
 
 class TokenBatch:
@@ -71,7 +70,7 @@ class TokenBatch:
             return
         if first.codebook is not None:
             self._tables = _load_tables(first.codebook, CODECS[first.codec].residual_bits, device)
-        self._raw_NP = self._read_codes(self._join([one.codes for one in maps]))
+        self._raw_NP = torch.from_numpy(_read_codes(maps)).to(device, torch.float32)
         if first.scales_N is not None:
             self._scales_N = self._join([one.scales_N for one in maps if one.scales_N is not None])
         if first.centroid_ids_N is not None:
@@ -145,15 +144,6 @@ class TokenBatch:
         )
         return sums.unflatten(0, (queries, len(self.sizes)))
 
-    def _read_codes(self, codes: Tensor) -> Tensor:
-        """Return the codes of all tokens as (N, P) floats, before scales, centroids and projection."""
-        table_RBS = self._tables.bytes_RBS
-        if table_RBS is None:
-            return codes.to(torch.float32)
-        columns, values, _ = table_RBS.shape
-        rows = codes.to(torch.int32) + values * torch.arange(columns, dtype=torch.int32, device=self._device)
-        return functional.embedding(rows, table_RBS.flatten(0, 1)).flatten(1)[:, : self._maps[0].stored_width]
-
     def _join(self, parts: Sequence[NDArray[np.generic]]) -> Tensor:
         return torch.from_numpy(np.concatenate(parts)).to(self._device)
 
@@ -167,21 +157,18 @@ def _load_tables(codebook: TokenCodebook, bits: int | None, device: str) -> _Tab
 
     if bits is None:
         return _Tables(mean_E=put(codebook.mean_E), basis_PE=put(codebook.basis_PE))
-    centroids_CP, values_PB = codebook.residual_tables(bits)
     return _Tables(
         mean_E=put(codebook.mean_E),
         basis_PE=put(codebook.basis_PE),
-        centroids_CP=put(centroids_CP),
-        bytes_RBS=put(_tabulate_bytes(values_PB, bits)),
+        centroids_CP=put(codebook.residual_tables(bits)[0]),
     )
 
 
-def _tabulate_bytes(values_PB: FloatArray, bits: int) -> FloatArray:
-    """Return (R, 256, S): the S values that each byte of column r stands for; components past P are 0."""
-    width, per_byte = len(values_PB), 8 // bits
-    columns = row_bytes(width, bits)
-    padded = np.zeros((columns * per_byte, values_PB.shape[1]), dtype=np.float32)
-    padded[:width] = values_PB
-    codes_BS = split_codes(np.arange(256, dtype=np.uint8)[:, None], per_byte, bits)
-    place_RBS = (np.arange(columns)[:, None, None] * per_byte) + np.arange(per_byte)
-    return padded[place_RBS, codes_BS]
+def _read_codes(maps: Sequence[PackedTokens]) -> NDArray[np.generic]:
+    """Return (N, P) numbers of maps of one codec, before scales, centroids and projection."""
+    codes, first = np.concatenate([one.codes for one in maps]), maps[0]
+    bits = CODECS[first.codec].residual_bits
+    if bits is None or first.codebook is None:
+        return codes
+    _, bytes_RBS = first.codebook.byte_tables(bits)
+    return look_up(codes.view(np.uint8), bytes_RBS)[:, : first.stored_width]

@@ -11,8 +11,15 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, cast, get_args
 
 from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
-from glyphseek.models.cayn.small.settings import ALPHABET, SMALL, TINY, SmallSettings
+from glyphseek.models.cayn.dense.settings import ALPHABET, DenseSettings
+from glyphseek.models.cayn.dense.settings import SMALL as DENSE_SMALL
+from glyphseek.models.cayn.dense.settings import TINY as DENSE_TINY
+from glyphseek.models.cayn.regions.settings import SMALL as REGIONS_SMALL
+from glyphseek.models.cayn.regions.settings import TINY as REGIONS_TINY
+from glyphseek.models.cayn.regions.settings import RegionSettings
 from glyphseek.models.clip.settings import CLIP_SETTINGS, ClipSettings
+from glyphseek.models.tdsl.settings import TdslSettings
+from glyphseek.models.tdsl.settings import restore_settings as restore_tdsl
 from glyphseek.types import Fusion
 
 VpaPlace = Literal["tokens", "local", "off"]
@@ -45,14 +52,16 @@ def check_choices(settings: object, choices: Mapping[str, tuple[str, ...]]) -> N
 class CaynSettings:
     """Everything that, with the weights, decides what a CAYN model stores and answers.
 
-    The backbone is `clip` or `small`. Raises SettingError for what cannot be built.
+    The backbone is one of `clip`, `regions` and `dense`. Raises SettingError for what cannot be built.
     """
 
     name: str
     clip: ClipSettings | None = None
     """A published CLIP and how it is read: input size, tiles of a ViT, path of its local tokens."""
-    small: SmallSettings | None = None
-    """The CLIP of this project, trained from random weights."""
+    regions: RegionSettings | None = None
+    """A small CLIP of this project, from random weights: its tokens are words that its trunk found and read."""
+    dense: DenseSettings | None = None
+    """Another one: its tokens are places, read in one pass over an image pyramid."""
     vpa: VpaPlace = "tokens"
     """Where the position adapter stands: on the tokens right before the attention pool (the paper's), on the local
     tokens after it, or nowhere."""
@@ -83,8 +92,8 @@ class CaynSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
         check_choices(self, CHOICES)
-        if (self.small is None) == (self.clip is None):
-            raise SettingError("a CAYN model has one backbone: settings for `clip` or for `small`")
+        if sum(part is not None for part in (self.clip, self.regions, self.dense)) != 1:
+            raise SettingError("a CAYN model has one backbone: settings for `clip`, `regions` or `dense`")
         if self.prompt.count("{}") != 1:
             raise SettingError(f"prompt {self.prompt!r} needs one {{}} where the word stands")
         if self.attention_scale is not None and self.attention_scale <= 0:
@@ -95,7 +104,15 @@ class CaynSettings:
     @property
     def longer_side(self) -> int:
         """Return the pixels of the longer side at which images are read; smaller images are left as they are."""
-        return (self.clip or self.small or SMALL).longer_side
+        return self.backbone.longer_side
+
+    @property
+    def backbone(self) -> ClipSettings | RegionSettings | DenseSettings:
+        """Return the settings of the one backbone there is."""
+        part = self.clip or self.regions or self.dense
+        if part is None:
+            raise SettingError(f"preset {self.name!r} has no backbone")
+        return part
 
     @property
     def findings(self) -> int:
@@ -143,13 +160,38 @@ VIT_B_16 = CaynSettings(name="cayn-vit-b-16", clip=CLIP_SETTINGS["ViT-B-16"], vp
 SIGLIP_B_512 = CaynSettings(name="cayn-siglip-b-512", clip=CLIP_SETTINGS["ViT-B-16-SigLIP-512"], vpa_reduction=8)
 """SigLIP at its own 512 px: 32 x 32 tokens of 768 numbers."""
 
-SMALL_READER = CaynSettings(name="cayn-small", small=SMALL, vpa_reduction=16, max_query_characters=SMALL.max_characters)
-"""For a laptop's CPU, trained from random weights on rendered scenes."""
+SMALL = CaynSettings(
+    name="cayn-small",
+    regions=REGIONS_SMALL,
+    vpa_reduction=64,
+    vpa_form="scale",
+    max_query_characters=REGIONS_SMALL.reader.max_query_characters,
+)
+"""For a laptop's CPU, trained from random weights on rendered scenes. A cell without a word is zero and stays so, hence
+the scaling adapter."""
 
-TINY_READER = CaynSettings(name="cayn-tiny", small=TINY, vpa_reduction=4, max_query_characters=TINY.max_characters)
+TINY = CaynSettings(
+    name="cayn-tiny",
+    regions=REGIONS_TINY,
+    vpa_reduction=4,
+    vpa_form="scale",
+    max_query_characters=REGIONS_TINY.reader.max_query_characters,
+)
 """The same wiring at toy size, for tests and for trying a change in seconds."""
 
-PRESETS = {preset.name: preset for preset in (RN50, RN50X4, RN50X16, VIT_B_16, SIGLIP_B_512, SMALL_READER, TINY_READER)}
+DENSE = CaynSettings(
+    name="cayn-dense", dense=DENSE_SMALL, vpa_reduction=16, max_query_characters=DENSE_SMALL.max_characters
+)
+"""One pass, no boxes at inference; learns reading much more slowly than `cayn-small`, see docs/decisions."""
+
+TINY_DENSE = CaynSettings(
+    name="cayn-tiny-dense", dense=DENSE_TINY, vpa_reduction=4, max_query_characters=DENSE_TINY.max_characters
+)
+"""The dense wiring at toy size, for tests."""
+
+PRESETS = {
+    preset.name: preset for preset in (RN50, RN50X4, RN50X16, VIT_B_16, SIGLIP_B_512, SMALL, TINY, DENSE, TINY_DENSE)
+}
 
 
 def find_preset(name: str) -> CaynSettings:
@@ -169,14 +211,30 @@ def restore_settings(values: dict[str, object]) -> CaynSettings:
         restored: dict[str, Any] = values | {
             "fusion": Fusion(str(values["fusion"])),
             "clip": restore_part(ClipSettings, values["clip"]),
-            "small": restore_part(SmallSettings, values["small"]),
+            "regions": restore_regions(values["regions"]),
+            "dense": restore_part(DenseSettings, values["dense"]),
         }
         return CaynSettings(**restored)
     except (TypeError, ValueError, SettingError) as error:
         raise CheckpointDamaged(f"a manifest's preset cannot be built: {error}") from error
 
 
-Part = TypeVar("Part", ClipSettings, SmallSettings)
+def restore_regions(values: object) -> RegionSettings | None:
+    """Return the settings of word regions written in a manifest; None for none. Raises as `restore_part` does."""
+    if not isinstance(values, dict):
+        return restore_part(RegionSettings, values)
+    told = cast("dict[str, Any]", values)
+    return restore_part(RegionSettings, told | {"reader": restore_reader(told.get("reader"))})
+
+
+def restore_reader(values: object) -> TdslSettings:
+    """Return a trunk's settings. Raises TypeError, or CheckpointDamaged."""
+    if not isinstance(values, dict):
+        raise TypeError(f"a trunk cannot be read from {values!r}")
+    return restore_tdsl(cast("dict[str, object]", values))
+
+
+Part = TypeVar("Part", ClipSettings, RegionSettings, DenseSettings)
 
 
 def restore_part(kind: type[Part], values: object) -> Part | None:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from glyphseek.errors import QueryError
-from glyphseek.models.tdsl.detector import decode_detections
-from glyphseek.models.tdsl.network import Tdsl, pad_to_divisor, shrink
+from glyphseek.models.tdsl.network import Tdsl
+from glyphseek.models.tdsl.reading import find_words
 from glyphseek.models.tdsl.sequences import ANY_CHARACTER, unit_vectors
 from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings
 from glyphseek.queries import Term, TermKind
@@ -72,40 +72,11 @@ class TdslEncoder:
             return [TermFeatures(vectors_VD=self._encode_term(term)) for term in terms]
 
     def _encode_image(self, image: RgbImage) -> Instances:
-        network = self._network
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._device).permute(2, 0, 1)
-        normalized = network.normalize(pixels)
-        height, width = image.shape[:2]
-        scale = min(1.0, self._settings.detector_longer_side / max(height, width))
-        small = shrink(normalized, scale)
-        levels = network.levels(pad_to_divisor(small)[None])
-        boxes_N4, scores_N = decode_detections(
-            network.detect(levels),
-            0,
-            width=small.shape[-1],
-            height=small.shape[-2],
-            threshold=self._settings.score_threshold,
-            nms_iou=self._settings.nms_iou,
-            most=self._settings.max_instances,
-            by_centredness=self._settings.score_by_centredness,
-        )
-        full = boxes_N4.new_tensor([width, height, width, height])
-        fractions_N4 = boxes_N4 / boxes_N4.new_tensor([small.shape[-1], small.shape[-2]] * 2)
-        vectors_ND = self._read_words(normalized, small, levels, fractions_N4 * full, boxes_N4)
+        found = find_words(self._network, pixels)
         return Instances(
-            vectors_ND=to_numpy(vectors_ND), boxes_N4=to_numpy(fractions_N4.clamp(0, 1)), scores_N=to_numpy(scores_N)
+            vectors_ND=to_numpy(found.vectors_ND), boxes_N4=to_numpy(found.boxes_N4), scores_N=to_numpy(found.scores_N)
         )
-
-    def _read_words(
-        self, image: Tensor, small: Tensor, levels: dict[int, Tensor], boxes_N4: Tensor, small_boxes_N4: Tensor
-    ) -> Tensor:
-        if not boxes_N4.shape[0]:
-            return image.new_zeros(0, self._settings.vector_width)
-        if self._settings.roi_source == "image":
-            rois = self._network.pool_words(image, levels, 0, boxes_N4)
-        else:
-            rois = self._network.pool_words(small, levels, 0, small_boxes_N4)
-        return unit_vectors(self._network.image_sequence(rois)[0])
 
     def _encode_term(self, term: Term) -> FloatArray:
         if term.kind is not TermKind.PREFIX:

@@ -90,7 +90,7 @@ def stack_tokens(photos: Sequence[PhotoTokens]) -> tuple[Tensor, Tensor]:
 def hash_backbone(network: Cayn) -> str:
     """Return 16 hex digits of the backbone's settings and weights: tokens of two backbones never mix."""
     settings = network.settings
-    told = {name: part and asdict(part) for name, part in (("clip", settings.clip), ("small", settings.small))}
+    told = [type(settings.backbone).__name__, asdict(settings.backbone)]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for name, value in sorted(network.backbone.state_dict().items()):
         digest.update(name.encode())

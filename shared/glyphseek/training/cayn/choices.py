@@ -36,7 +36,7 @@ def change(preset: CaynSettings, changes: Sequence[str]) -> Choice:
         part, _, inner = name.rpartition(".")
         if not found:
             raise SettingError(f"{text!r} changes nothing; write name=value")
-        if part in ("clip", "small") and getattr(network, part) is not None:
+        if part in ("clip", "regions", "dense") and getattr(network, part) is not None:
             network = change_field(network, part, change_field(getattr(network, part), inner, value))
         elif name in {field.name for field in fields(LossSettings)}:
             losses = change_field(losses, name, value)

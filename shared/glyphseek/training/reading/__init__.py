@@ -1,1 +1,1 @@
-"""Stage `tokens`: the tokens of the small CLIP learn which word stands where they are."""
+"""Stage `tokens`: the tokens of the dense CLIP learn which word stands where they are."""

@@ -42,7 +42,7 @@ def make_primers(side: int, seed: int) -> Callable[[], list[TrainingScene]]:
 def print_window(side: int, fonts: FontBook, words: WordSource, rng: np.random.Generator) -> TrainingScene:
     """Return a `side` x `side` window with rows of words in many fonts, a little blurred and noisy."""
     colours = draw_colours(rng)
-    canvas = Image.new("RGB", (OVERSAMPLED * side,) * 2, colours[0])
+    canvas = Image.new("RGB", (OVERSAMPLED * side, OVERSAMPLED * side), colours[0])
     pen = ImageDraw.Draw(canvas)
     found: list[AnnotatedWord] = []
     top = float(rng.integers(2, 10))

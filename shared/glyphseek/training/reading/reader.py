@@ -1,27 +1,27 @@
-"""What is trained: the small CLIP, and heads that only training uses."""
+"""What is trained: the dense CLIP, and heads that only training uses."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from glyphseek.models.cayn.small.backbone import SmallClip, normalize
-from glyphseek.models.cayn.small.settings import ALPHABET, SmallSettings
+from glyphseek.models.cayn.dense.backbone import DenseClip, normalize
+from glyphseek.models.cayn.dense.settings import ALPHABET, DenseSettings
 
 SPELT_STEPS = 12
 """Places along a word at which the spelling head is asked for a letter."""
 
 
 class Reader(nn.Module):
-    """The small CLIP with two heads that tell it early what letters are: which one is here, and how the word is spelt.
+    """The dense CLIP with two heads that tell it early what letters are: which one is here, and how the word is spelt.
 
     Both heads are dropped after training; they are why a few thousand steps are enough on a laptop.
     """
 
-    def __init__(self, settings: SmallSettings) -> None:
+    def __init__(self, settings: DenseSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.clip = SmallClip(settings)
+        self.clip = DenseClip(settings)
         self.letters = nn.Conv2d(settings.channels[2], len(ALPHABET), 1)
         self.spelling = nn.Linear(settings.joint_width, SPELT_STEPS * len(ALPHABET))
 

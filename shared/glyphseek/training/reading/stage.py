@@ -1,4 +1,4 @@
-"""Draws windows at the scale at which their words can be read, and computes the losses of the small CLIP's tokens."""
+"""Draws windows at the scale at which their words can be read, and computes the losses of the dense CLIP's tokens."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from glyphseek.datasets.scenes.settings import SceneSettings
-from glyphseek.models.cayn.small.settings import ALPHABET
-from glyphseek.models.cayn.small.trunk import text_logits
+from glyphseek.models.cayn.dense.settings import ALPHABET
+from glyphseek.models.cayn.dense.trunk import text_logits
 from glyphseek.models.tdsl.augmentation import augment_word
 from glyphseek.training.annotated import is_held_out_word, read_annotated_photos
 from glyphseek.training.detection import augment_photo

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glyphseek.models.cayn.small.settings import ALPHABET, STRIDE
+from glyphseek.models.cayn.dense.settings import ALPHABET, STRIDE
 from glyphseek.training.scenes import TrainingScene
 from glyphseek.types import FloatArray
 

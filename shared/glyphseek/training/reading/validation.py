@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from glyphseek.models.cayn.small.settings import STRIDE
-from glyphseek.models.cayn.small.trunk import text_logits
+from glyphseek.models.cayn.dense.settings import STRIDE
+from glyphseek.models.cayn.dense.trunk import text_logits
 from glyphseek.models.tdsl.augmentation import augment_word
 from glyphseek.training.annotated import is_held_out_word
 from glyphseek.training.reading.reader import Reader

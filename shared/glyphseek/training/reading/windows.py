@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,13 +27,18 @@ def cut_window(scene: TrainingScene, side: int, rng: np.random.Generator) -> Tra
     legible = [word.box_4 for word in scene.words if word.word is not None]
     if not legible or rng.random() < RANDOM_SHARE:
         return cut_scene(scene, side, draw_log(rng, RANDOM_SCALES), rng, least_visible=LEAST_VISIBLE)
-    for _ in range(DRAWS):
-        box = legible[int(rng.integers(len(legible)))]
-        scale = min(LARGEST_SCALE, draw_log(rng, TEXT_HEIGHTS) / max(1.0, text_height(box)))
-        filled = np.minimum(np.array(scene.pixels.shape[:2]) * scale, side).prod() / side**2
-        if filled >= LEAST_FILLED:
+    box, scale = draw_view(legible, rng)
+    for _ in range(DRAWS - 1):
+        if np.minimum(np.array(scene.pixels.shape[:2]) * scale, side).prod() >= LEAST_FILLED * side**2:
             break
+        box, scale = draw_view(legible, rng)
     return cut_scene(scene, side, scale, rng, around=box, least_visible=LEAST_VISIBLE)
+
+
+def draw_view(boxes: Sequence[NDArray[np.float32]], rng: np.random.Generator) -> tuple[NDArray[np.float32], float]:
+    """Return one of the boxes and the scale that gives its text a height of `TEXT_HEIGHTS`."""
+    box = boxes[int(rng.integers(len(boxes)))]
+    return box, min(LARGEST_SCALE, draw_log(rng, TEXT_HEIGHTS) / max(1.0, text_height(box)))
 
 
 def text_height(box_4: NDArray[np.float32]) -> float:

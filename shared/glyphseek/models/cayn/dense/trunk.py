@@ -13,10 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glyphseek.models.cayn.small.settings import STRIDE, SmallSettings
-
-TEXT_SCALE = 8.0
-"""The last number of a token, times this, is its text logit."""
+from glyphseek.models.cayn.dense.settings import STRIDE, DenseSettings
+from glyphseek.models.cayn.pool import TEXT_SCALE, text_logits
 
 
 def conv_norm(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -58,7 +56,7 @@ class Mixer(nn.Module):
 class Trunk(nn.Module):
     """Tokens at stride 8 of one pyramid level."""
 
-    def __init__(self, settings: SmallSettings) -> None:
+    def __init__(self, settings: DenseSettings) -> None:
         super().__init__()
         half, quarter, eighth, token = settings.channels
         self.to_2 = conv_norm(3, half, 2)
@@ -125,11 +123,6 @@ def read_levels(trunk: Trunk, images_B3HW: Tensor, is_content: Tensor | None, co
             images_B3HW, is_content = halve(images_B3HW, is_content)
         levels.append(trunk(images_B3HW.contiguous(memory_format=torch.channels_last), is_content))
     return levels
-
-
-def text_logits(tokens_C: Tensor, dim: int = -1) -> Tensor:
-    """Return how much tokens look like text: a number each, 0 where text is as likely as not."""
-    return tokens_C.select(dim, -1) * TEXT_SCALE
 
 
 def choose_tokens(levels: Sequence[Tensor], cell_rows: int, cell_columns: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The small CLIP as CAYN uses it."""
+"""The dense CLIP as CAYN uses it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from torch import Tensor, nn
 
 from glyphseek.errors import QueryError, SettingError
 from glyphseek.models.cayn.backbone import Backbone
-from glyphseek.models.cayn.small.pool import TextPool
-from glyphseek.models.cayn.small.settings import ALPHABET, SmallSettings
-from glyphseek.models.cayn.small.text import TextTower
-from glyphseek.models.cayn.small.trunk import Trunk, choose_tokens, read_levels, text_logits
+from glyphseek.models.cayn.dense.settings import ALPHABET, DenseSettings
+from glyphseek.models.cayn.dense.text import TextTower
+from glyphseek.models.cayn.dense.trunk import Trunk, choose_tokens, read_levels, text_logits
+from glyphseek.models.cayn.pool import TextPool
 
 FIRST_TEMPERATURE = 0.05
 
 
-class SmallClip(Backbone):
+class DenseClip(Backbone):
     """A convolutional image tower over a pyramid and a character-level text tower.
 
     It reads and knows no meaning. Its tokens are cells, each with the token of any level that is most like text.
     """
 
-    def __init__(self, settings: SmallSettings) -> None:
+    def __init__(self, settings: DenseSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.name = "small"
+        self.name = "dense"
         self.token_width = settings.channels[3]
         self.joint_width = settings.joint_width
         self.longer_side = settings.longer_side

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from glyphseek.errors import SettingError
-from glyphseek.models.cayn.small.settings import STRIDE, TINY
-from glyphseek.models.cayn.small.trunk import TEXT_SCALE, Trunk, best_of_cells, choose_tokens, halve, text_logits
+from glyphseek.models.cayn.dense.settings import STRIDE, TINY
+from glyphseek.models.cayn.dense.trunk import TEXT_SCALE, Trunk, best_of_cells, choose_tokens, halve, text_logits
 
 
 def test_a_cell_keeps_its_token_most_like_text() -> None:

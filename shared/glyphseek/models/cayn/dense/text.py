@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from glyphseek.models.cayn.small.settings import ALPHABET, SmallSettings
+from glyphseek.models.cayn.dense.settings import ALPHABET, DenseSettings
 
 SPACE = len(ALPHABET)
 PADDING = SPACE + 1
@@ -16,7 +16,7 @@ PADDING = SPACE + 1
 class TextTower(nn.Module):
     """A transformer over characters that know their place from both ends of the text."""
 
-    def __init__(self, settings: SmallSettings) -> None:
+    def __init__(self, settings: DenseSettings) -> None:
         super().__init__()
         width = settings.text_width
         self.characters = nn.Embedding(len(ALPHABET) + 2, width, padding_idx=PADDING)

@@ -1,4 +1,4 @@
-"""The sizes of the small CLIP."""
+"""The sizes of the dense CLIP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STRIDE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SmallSettings:
+class DenseSettings:
     """Sizes of both towers; every field changes the meaning of the weights. Lengths are pixels of the largest level."""
 
     channels: tuple[int, int, int, int]
@@ -56,7 +56,7 @@ class SmallSettings:
         return max(32, STRIDE * 2 ** (self.levels - 1))
 
 
-SMALL = SmallSettings(
+SMALL = DenseSettings(
     channels=(24, 64, 128, 256),
     mixers=5,
     mixer_rows=5,
@@ -74,7 +74,7 @@ SMALL = SmallSettings(
 )
 """For a laptop's CPU: photos at 1024 px, cells of 32 px, 512 numbers a token."""
 
-TINY = SmallSettings(
+TINY = DenseSettings(
     channels=(8, 16, 16, 32),
     mixers=1,
     mixer_rows=3,
@@ -92,5 +92,5 @@ TINY = SmallSettings(
 )
 """Toy size, for tests."""
 
-PRESETS = {"cayn-small": SMALL, "cayn-tiny": TINY}
-"""The small CLIPs by the CAYN presets that have one."""
+PRESETS = {"cayn-dense": SMALL, "cayn-tiny-dense": TINY}
+"""The dense CLIPs by the CAYN presets that have one."""
