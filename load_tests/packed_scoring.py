@@ -3,8 +3,8 @@
     python load_tests/packed_scoring.py [--maps 32] [--tokens 400] [--width 128] [--queries 1] [--repeats 200]
 
 One repeat makes the batch from opened blobs, takes the similarities of the queries with all tokens, the softmax over
-each map and the weighted sums. The second column is the part that a rerank with a warm cache pays; opening (checksum
-and checks of every blob) is what a cold one pays besides. The projected rows store `--width` of 8 x `--width`
+each map and the weighted sums: p50 and p99 are what a rerank with a warm cache pays. Opening a blob (checksum and
+checks) is what a cold one pays besides, for each map. The projected rows store `--width` of 8 x `--width`
 components. Exits with 1 when int8 misses `thresholds.toml` at the sizes it is stated for.
 """
 

@@ -28,7 +28,7 @@ def round_trip(tokens_NP: FloatArray, codebook: TokenCodebook, bits: int) -> Flo
     assert len(blob) == residual.size(count, tokens_NP.shape[1], bits)
     ids_N = np.frombuffer(blob, dtype="<u2", count=count)
     codes_NR = np.frombuffer(blob, dtype=np.uint8, offset=2 * count).reshape(count, -1)
-    return residual.decode(ids_N, codes_NR, centroids_CP, values_PB)
+    return residual.decode(ids_N, codes_NR, *codebook.byte_tables(bits))
 
 
 @BITS
@@ -61,7 +61,7 @@ def test_a_bucket_value_beside_its_centroid_returns_exactly(codebook: TokenCodeb
     ids_N = np.array([3, 0, 31], dtype=np.uint16)
     buckets_NP = np.random.default_rng(2).integers(0, 2**bits, (3, WIDTH), dtype=np.uint8)
     codes_NR = residual.join_codes(buckets_NP, bits)
-    tokens_NP = residual.decode(ids_N, codes_NR, centroids_CP, values_PB)
+    tokens_NP = residual.decode(ids_N, codes_NR, *codebook.byte_tables(bits))
     wanted_NP = centroids_CP[ids_N] + values_PB[np.arange(WIDTH), buckets_NP]
     np.testing.assert_array_equal(tokens_NP, wanted_NP)
 
@@ -73,6 +73,17 @@ def test_codes_of_any_width_split_into_what_was_joined(bits: int, width: int) ->
     joined_NR = residual.join_codes(buckets_NP, bits)
     assert joined_NR.shape == (5, residual.row_bytes(width, bits))
     np.testing.assert_array_equal(residual.split_codes(joined_NR, width, bits), buckets_NP)
+
+
+@BITS
+@pytest.mark.parametrize("width", [1, 5, 8])
+def test_a_byte_stands_for_the_values_of_its_codes(bits: int, width: int) -> None:
+    random = np.random.default_rng(width)
+    values_PB = np.sort(random.standard_normal((width, 2**bits)).astype(np.float32), axis=1)
+    buckets_NP = random.integers(0, 2**bits, (1000, width), dtype=np.uint8)
+    found = residual.look_up(residual.join_codes(buckets_NP, bits), residual.tabulate_bytes(values_PB))
+    np.testing.assert_array_equal(found[:, :width], values_PB[np.arange(width), buckets_NP])
+    assert not found[:, width:].any()
 
 
 def test_the_first_component_lies_in_the_lowest_bits() -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
 from glyphseek.errors import InputError, SettingError
-from glyphseek.tokens.residual import MOST_CENTROIDS
+from glyphseek.tokens.residual import MOST_CENTROIDS, tabulate_bytes
 from glyphseek.types import FloatArray
 
 
@@ -59,6 +60,10 @@ class TokenCodebook:
             raise SettingError(f"codebook {self.fingerprint} has no tables for codes of {bits} bits")
         return self.centroids_CP, values_PB
 
+    def byte_tables(self, bits: int) -> tuple[FloatArray, FloatArray]:
+        """Return centroids and `residual.tabulate_bytes` of the bucket values; made once. Raises as above."""
+        return self.residual_tables(bits)[0], _tabulate(self, bits)
+
     def project(self, tokens_NE: FloatArray) -> FloatArray:
         """Return (N, P): tokens as they are stored. Raises InputError for tokens of another width than E."""
         if tokens_NE.shape[-1] != self.token_width:
@@ -72,6 +77,11 @@ class TokenCodebook:
         if self.basis_PE is None or self.mean_E is None:
             return tokens_NP
         return np.asarray(tokens_NP @ self.basis_PE + self.mean_E, dtype=np.float32)
+
+
+@lru_cache(maxsize=16)
+def _tabulate(codebook: TokenCodebook, bits: int) -> FloatArray:
+    return tabulate_bytes(codebook.residual_tables(bits)[1])
 
 
 def _check(codebook: TokenCodebook) -> None:

@@ -60,7 +60,7 @@ class PackedTokens:
         bits = CODECS[self.codec].residual_bits
         if bits is not None and self.centroid_ids_N is not None and self.codebook is not None:
             codes_NR = self.codes.view(np.uint8)
-            return residual.decode(self.centroid_ids_N, codes_NR, *self.codebook.residual_tables(bits))
+            return residual.decode(self.centroid_ids_N, codes_NR, *self.codebook.byte_tables(bits))
         if self.scales_N is not None:
             return np.multiply(self.codes, self.scales_N[:, None], dtype=np.float32)
         if self.codec is CodecName.FP16:

