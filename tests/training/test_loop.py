@@ -73,7 +73,7 @@ def test_curves_hold_means_rates_and_validations_at_their_steps(tmp_path: Path) 
     assert [row["step"] for row in rows if "training" in row] == [4, 8]
     assert all(row["training"] == 0 for row in rows if "training" in row)
     assert all(0.5 < row["distance"] < 2 for row in rows)
-    assert rows[0]["rate"] == rate_at(2, SETTINGS)
+    assert rows[0]["rate"] == rate_at(1, SETTINGS)
     assert (tmp_path / "curves.png").is_file()
 
 

@@ -48,6 +48,7 @@ class LoopSettings:
     rate: float = 1e-3
     weight_decay: float = 1e-2
     warmup: int = 300
+    """Steps of a linear warm-up; at most a fifth of all."""
     clip_norm: float = 5.0
     log_every: int = 50
     save_every: int = 500
@@ -57,9 +58,10 @@ class LoopSettings:
 
 def rate_at(step: int, settings: LoopSettings) -> float:
     """Return the learning rate of a step: linear warm-up, then half a cosine to zero."""
-    if step < settings.warmup:
-        return settings.rate * (step + 1) / settings.warmup
-    done = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
+    warmup = min(settings.warmup, settings.steps // 5)
+    if step < warmup:
+        return settings.rate * (step + 1) / warmup
+    done = (step - warmup) / max(1, settings.steps - warmup)
     return settings.rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
