@@ -90,7 +90,7 @@ def test_the_attention_scale_is_the_backbones_own_unless_set() -> None:
 def attention_pool_by_loops(network: Cayn, tokens: list[Vector], text_logits: Vector) -> Vector:
     """Return the pooled image of the tiny backbone, written out head by head."""
     pool = network.backbone.get_submodule("attention_pool")
-    heads, width = int(pool.heads), len(tokens[0])  # pyright: ignore[reportArgumentType]
+    factors = pool.get_parameter("attention.text_factor").tolist()
 
     def through(layer: str, vector: Vector) -> Vector:
         linear = pool.get_submodule(layer)
@@ -98,15 +98,14 @@ def attention_pool_by_loops(network: Cayn, tokens: list[Vector], text_logits: Ve
         return [sum(w * x for w, x in zip(row, vector, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
 
     mean = [sum(column) / len(tokens) for column in zip(*tokens, strict=True)]
-    query = through("q_proj", mean)
-    keys, values = [through("k_proj", t) for t in tokens], [through("v_proj", t) for t in tokens]
-    factors = pool.get_parameter("text_factor").tolist()
+    query = through("attention.q_proj", mean)
+    keys, values = [through("attention.k_proj", t) for t in tokens], [through("v_proj", t) for t in tokens]
     pooled: Vector = []
-    share = width // heads
-    for head in range(heads):
-        part = slice(head * share, (head + 1) * share)
+    share, reach = len(tokens[0]) // len(factors), len(query) // len(factors)
+    for head in range(len(factors)):
+        part = slice(head * reach, (head + 1) * reach)
         logits = [
-            sum(q * k for q, k in zip(query[part], key[part], strict=True)) / math.sqrt(share) + factors[head] * logit
+            sum(q * k for q, k in zip(query[part], key[part], strict=True)) / math.sqrt(reach) + factors[head] * logit
             for key, logit in zip(keys, text_logits, strict=True)
         ]
         weights = [math.exp(logit) for logit in logits]

@@ -12,12 +12,14 @@ from glyphseek.models.cayn.settings import HeadInput
 class MatchHead(nn.Module):
     """Linear(F -> 2) over the features of P pairs; class 1 is "the word is in the image".
 
-    F is E for the text's finding alone and 2E with the image's: the minimal and the paper-sized head.
+    F is E for the text's finding alone and 2E with the image's: the minimal and the paper-sized head. Weights start at
+    zero, where all of a product's features move together: the first thing learned is the cosine.
     """
 
     def __init__(self, joint_width: int, findings: int) -> None:
         super().__init__()
         self.classifier = nn.Linear(findings * joint_width, 2)
+        nn.init.zeros_(self.classifier.weight)
 
     def forward(self, features_PF: Tensor) -> Tensor:
         """Return logits_P2."""

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 TEXT_SCALE = 8.0
+FIRST_TEXT_FACTOR = 2.0
+"""Before training. On held-out photos recall alone was 22, 27, 31 and 28 mAP with 0.5, 1, 2 and 4."""
 
 
 def text_logits(tokens_C: Tensor, dim: int = -1) -> Tensor:
@@ -33,7 +35,7 @@ class TextAttention(nn.Module):
         self.heads = heads
         self.q_proj = nn.Linear(token_width, heads * head_width)
         self.k_proj = nn.Linear(token_width, heads * head_width)
-        self.text_factor = nn.Parameter(torch.ones(heads))
+        self.text_factor = nn.Parameter(torch.full((heads,), FIRST_TEXT_FACTOR))
         nn.init.zeros_(self.k_proj.weight)
 
     def forward(self, tokens_BNC: Tensor, is_padding_BN: Tensor) -> Tensor:
