@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from glyphseek.datasets.benchmarks import load_benchmarks
 from glyphseek.evaluation import Benchmark
@@ -144,28 +145,18 @@ def measure(
 
 
 def encode(network: Cayn, tokens: TokenCache, paths: Sequence[Path]) -> EncodedImages:
-    """Return all photos; of each, as many of its tokens as there are words in the fullest, the likeliest text first.
-
-    Cells without a word hold zeros: to leave them out changes the attention of a word by what zeros draw of it.
-    """
-    parts: list[EncodedImages] = []
-    for start in range(0, len(paths), CHUNK):
-        stacked = stack_tokens([tokens.read(path) for path in paths[start : start + CHUNK]])
-        parts.append(network.encode_tokens(*stacked))
-    fullest = max(int(part.local_BNE.any(-1).sum(1).max()) for part in parts)
-    local = torch.cat([keep_filled(part.local_BNE, fullest) for part in parts])
+    """Return all photos, their tokens as rows of one length."""
+    parts = [
+        network.encode_tokens(*stack_tokens([tokens.read(path) for path in paths[start : start + CHUNK]]), compact=True)
+        for start in range(0, len(paths), CHUNK)
+    ]
     return EncodedImages(
         global_BE=torch.cat([part.global_BE for part in parts]),
-        local_BNE=local,
-        is_padding_BN=~local.any(-1) & (torch.arange(local.shape[1]) > 0),
+        local_BNE=pad_sequence([rows for part in parts for rows in part.local_BNE], batch_first=True),
+        is_padding_BN=pad_sequence(
+            [row for part in parts for row in part.is_padding_BN], batch_first=True, padding_value=True
+        ),
     )
-
-
-def keep_filled(local_BNE: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the `count` tokens of each image that are not zero, filled up with zeros."""
-    order = local_BNE.any(-1).int().argsort(1, descending=True, stable=True)[:, :count]
-    kept = local_BNE.gather(1, order[..., None].expand(-1, -1, local_BNE.shape[-1]))
-    return torch.nn.functional.pad(kept, (0, 0, 0, count - kept.shape[1]))
 
 
 def judge(

@@ -63,6 +63,13 @@ class Backbone(nn.Module, ABC):
         Raises QueryError for a text of more tokens than the text tower reads.
         """
 
+    def compact(self, tokens_BHWC: Tensor, is_padding_BHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return tokens and padding for `pool` without those that count for nothing, on another grid, or as they are.
+
+        Training takes its vectors from this; what is stored keeps the grid.
+        """
+        return tokens_BHWC, is_padding_BHW
+
     def trainable_attention(self) -> nn.Module | None:
         """Return the part of the pool that decides what counts for the global vector, None where it stays as it is.
 

@@ -91,10 +91,15 @@ class Cayn(nn.Module):
         """Return images, RGB in [0, 1] at a size that `backbone` takes, in the joint space."""
         return self.encode_tokens(*self.backbone.image_tokens(images_B3HW, is_padding_BHW_pixels))
 
-    def encode_tokens(self, tokens_BHWC: Tensor, is_padding_BHW: Tensor) -> EncodedImages:
-        """Return images given as the backbone's tokens: all that depends on the adapter."""
+    def encode_tokens(self, tokens_BHWC: Tensor, is_padding_BHW: Tensor, *, compact: bool = False) -> EncodedImages:
+        """Return images given as the backbone's tokens: all that depends on the adapter.
+
+        With `compact` tokens that count for nothing may be left out, and the grid is lost.
+        """
         if self.vpa is not None and self.settings.vpa == "tokens":
             tokens_BHWC = clear_padding(self.vpa(tokens_BHWC, is_padding_BHW), is_padding_BHW)
+        if compact:
+            tokens_BHWC, is_padding_BHW = self.backbone.compact(tokens_BHWC, is_padding_BHW)
         global_BE, local_BHWE = self.backbone.pool(tokens_BHWC, is_padding_BHW)
         if self.vpa is not None and self.settings.vpa == "local":
             local_BHWE = clear_padding(self.vpa(local_BHWE, is_padding_BHW), is_padding_BHW)

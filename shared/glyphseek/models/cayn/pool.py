@@ -24,7 +24,7 @@ def with_text_logits(tokens: Tensor, logits: Tensor) -> Tensor:
 
 
 class TextAttention(nn.Module):
-    """How much each token counts for the whole image: the mean token asks, all tokens answer.
+    """How much each token counts for the whole image: the mean of what is likely text asks, all tokens answer.
 
     A word is a small part of a photo, so what looks like text is favoured from the first step: each head adds the
     token's text logit, times a learned factor, to its attention logits.
@@ -40,8 +40,8 @@ class TextAttention(nn.Module):
 
     def forward(self, tokens_BNC: Tensor, is_padding_BN: Tensor) -> Tensor:
         """Return the attention (B, heads, N); it sums to 1 over N, and padding has none."""
-        is_content = (~is_padding_BN).to(tokens_BNC.dtype)
-        mean = (tokens_BNC * is_content[..., None]).sum(1) / is_content.sum(1, keepdim=True).clamp(min=1)
+        likely_BN = text_logits(tokens_BNC).sigmoid() * ~is_padding_BN
+        mean = (tokens_BNC * likely_BN[..., None]).sum(1) / likely_BN.sum(1, keepdim=True).clamp(min=1e-6)
         q = self.q_proj(mean).unflatten(-1, (self.heads, -1))[:, :, None]
         k = self.k_proj(tokens_BNC).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         logits = (q * k).sum(-1) * k.shape[-1] ** -0.5

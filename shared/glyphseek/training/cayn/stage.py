@@ -88,7 +88,7 @@ class AdapterStage:
         return training_terms(
             whole,
             self._texts.read(words),
-            whole.encode_tokens(tokens_BHWC.to(device), is_padding_BHW.to(device)),
+            whole.encode_tokens(tokens_BHWC.to(device), is_padding_BHW.to(device), compact=True),
             words,
             [photo.words for photo in photos],
             self._settings.losses,

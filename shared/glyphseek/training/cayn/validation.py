@@ -60,7 +60,7 @@ class AdapterValidation:
     def _encode_chunk(self, whole: Cayn, photos: Sequence[WordPhoto]) -> EncodedImages:
         tokens_BHWC, is_padding_BHW = stack_tokens([self._tokens.read(photo.path) for photo in photos])
         device = whole.backbone.logit_scale.device
-        return whole.encode_tokens(tokens_BHWC.to(device), is_padding_BHW.to(device))
+        return whole.encode_tokens(tokens_BHWC.to(device), is_padding_BHW.to(device), compact=True)
 
 
 def rerank(network: Cayn, texts: EncodedTexts, images: EncodedImages, cosines_QN: Tensor) -> Tensor:

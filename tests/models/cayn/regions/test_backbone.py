@@ -99,6 +99,17 @@ def test_local_tokens_are_the_words_themselves(clip: RegionClip) -> None:
 
 
 @torch.inference_mode()
+def test_compact_tokens_pool_to_the_same_vector(clip: RegionClip) -> None:
+    tokens, is_padding = tokens_of(clip, [as_tensor(64, 96), torch.zeros(3, 30, 40)], 64, 96)
+    tokens[1, ..., :-1] = 0
+    kept, is_padding_kept = clip.compact(tokens, is_padding)
+    assert kept.shape[:2] == (2, 1)
+    assert kept.shape[2] == int(tokens[0, ..., :-1].any(-1).sum())
+    assert is_padding_kept[1].sum() == kept.shape[2] - 1
+    assert torch.allclose(clip.pool(kept, is_padding_kept)[0], clip.pool(tokens, is_padding)[0], atol=1e-3)
+
+
+@torch.inference_mode()
 def test_the_tokens_of_a_text_add_up_to_it(clip: RegionClip) -> None:
     global_QE, tokens_QTE, is_padding_QT = clip.encode_text(["exit", "way out"])
     assert torch.allclose(tokens_QTE.sum(1), global_QE, atol=1e-6)

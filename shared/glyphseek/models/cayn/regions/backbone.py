@@ -83,6 +83,16 @@ class RegionClip(Backbone):
         tokens_QTE = (own_TT[None, :, :, None] * global_QE.view(len(words), 1, steps, -1)).flatten(2)
         return global_QE, tokens_QTE, torch.zeros(len(words), steps, dtype=torch.bool, device=global_QE.device)
 
+    def compact(self, tokens_BHWC: Tensor, is_padding_BHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the words of each image as one row of tokens (B, 1, N, C); an image without any keeps one cell."""
+        is_word_BN = (tokens_BHWC[..., :-1] != 0).any(-1).flatten(1)
+        count = max(1, int(is_word_BN.sum(1).max()))
+        order_BN = torch.argsort(is_word_BN.int(), dim=1, descending=True, stable=True)[:, :count]
+        kept = tokens_BHWC.flatten(1, 2).gather(1, order_BN[..., None].expand(-1, -1, self.token_width))
+        is_padding = ~is_word_BN.gather(1, order_BN)
+        is_padding[:, 0] = False
+        return kept[:, None], is_padding[:, None]
+
     def trainable_attention(self) -> nn.Module:
         """Return the attention of the pool: no earlier stage has trained it."""
         return self.attention_pool.attention
