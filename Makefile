@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PHOTOS ?=
 RUN := demo
 
-.PHONY: help install demo test lint types imports bench clean
+.PHONY: help install demo servers test lint types imports bench clean
 
 help:            ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -25,7 +25,11 @@ install: $(BIN)/.installed  ## make .venv and install everything into it
 demo: install    ## index PHOTOS (or rendered photos), search three times, write demo/hits.png
 	PHOTOS='$(PHOTOS)' QUERIES='$(QUERIES)' $(BIN)/python scripts/demo.py $(RUN)
 
-test: lint types imports  ## lint, types, import rules, all tests
+servers: install ## real servers for the tests; what cannot be had here is named, and its tests are skipped
+	@for server in milvus.py minio rclone; do PATH="$(CURDIR)/$(BIN):$$PATH" scripts/servers/$$server install \
+	  || echo "$$server cannot be installed here; tests that need it are skipped"; done
+
+test: lint types imports servers  ## lint, types, import rules, all tests
 	$(BIN)/python -m pytest -q
 
 lint: install    ## ruff

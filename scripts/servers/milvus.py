@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Install and start a real Milvus standalone from its PyPI wheel: `milvus.py install`, `milvus.py start FOLDER PORT`.
 
 The wheel carries the server itself (etcd, a message queue and local storage inside one process), packed. It is fetched

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from uuid import uuid4
 
 import numpy as np
 import pytest
-from integration.servers import Server, ServerMissing, shared_milvus
+from integration.servers import ACCESS_KEY, SECRET_KEY, Server, ServerMissing, shared_milvus
 
+from glyphseek.features.s3 import S3Settings
 from glyphseek.types import Calibration, FeatureKind, FloatArray, ImageRecord, ModelCard
 
 
@@ -56,6 +58,17 @@ def rows(*vectors: FloatArray, width: int = 8) -> FloatArray:
 def milvus_uri() -> str:
     """Return the address of the Milvus that all tests share; skip the test, with the reason, when there is none."""
     return f"http://127.0.0.1:{found(shared_milvus).port}"
+
+
+def make_s3_settings(server: Server, *, bucket: str | None = None, port: int | None = None) -> S3Settings:
+    """Return settings of a bucket that nobody else uses, unless it is named; `port` is that of a proxy, if any."""
+    return S3Settings(
+        endpoint=f"http://127.0.0.1:{port or server.port}",
+        bucket=bucket or f"b{uuid4().hex}",
+        prefix="some/prefix/",
+        access_key=ACCESS_KEY,
+        secret_key=SECRET_KEY,
+    )
 
 
 def found(server: Callable[[], Server]) -> Server:

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from contracts.stores import found, make_s3_settings
+from integration.servers import Server, shared_minio, shared_rclone
 
 from glyphseek.errors import InputError
 from glyphseek.features.directory import DirectoryFeatureStore
 from glyphseek.features.memory import MemoryFeatureStore
+from glyphseek.features.s3 import S3FeatureStore
+from glyphseek.features.s3.buckets import make_bucket
 from glyphseek.ports import FeatureStore
 
-BUILDERS: dict[str, Callable[[Path], FeatureStore]] = {
+LOCAL: dict[str, Callable[[Path], FeatureStore]] = {
     "memory": lambda _: MemoryFeatureStore(),
     "directory": DirectoryFeatureStore,
     "directory with fsync": lambda folder: DirectoryFeatureStore(folder, fsync=True),
 }
+SERVERS: dict[str, Callable[[], Server]] = {"minio": shared_minio, "rclone": shared_rclone}
 
 
-@pytest.fixture(params=list(BUILDERS))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> FeatureStore:
-    return BUILDERS[request.param](tmp_path / "blobs")
+@pytest.fixture(params=[*LOCAL, *SERVERS])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FeatureStore]:
+    if request.param in LOCAL:
+        yield LOCAL[request.param](tmp_path / "blobs")
+        return
+    settings = make_s3_settings(found(SERVERS[request.param]))
+    make_bucket(settings)
+    blobs = S3FeatureStore(settings)
+    yield blobs
+    blobs.close()
 
 
 def test_a_new_store_is_empty(store: FeatureStore) -> None:

