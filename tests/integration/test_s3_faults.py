@@ -1,0 +1,207 @@
+"""What a feature store on S3 does when the server is gone, slow, sick or cut off; a real server, really killed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from contracts.stores import found, make_s3_settings
+from integration.proxy import Fault, Proxy
+from integration.servers import ACCESS_KEY, SECRET_KEY, shared_minio, start_minio
+
+from glyphseek.errors import InputError, StoreError, StoreUnavailable
+from glyphseek.features.s3 import S3FeatureStore, S3Settings
+from glyphseek.features.s3.buckets import make_bucket
+
+BLOBS = {f"model/{number:02}/blob": bytes([number]) * 20_000 for number in range(40)}
+KEYS = list(BLOBS)
+
+
+@pytest.fixture(scope="module")
+def filled() -> S3Settings:
+    """A bucket with blobs on the shared server."""
+    settings = make_s3_settings(found(shared_minio))
+    make_bucket(settings)
+    fill(settings)
+    return settings
+
+
+@pytest.fixture
+def proxy(filled: S3Settings) -> Iterator[Proxy]:
+    with Proxy(int(filled.endpoint.rpartition(":")[2])) as between:
+        yield between
+
+
+def fill(settings: S3Settings) -> None:
+    store = S3FeatureStore(settings)
+    for key, blob in BLOBS.items():
+        store.put(key, blob)
+    store.close()
+
+
+@pytest.fixture
+def through(filled: S3Settings, proxy: Proxy) -> S3Settings:
+    return replace(filled, endpoint=f"http://127.0.0.1:{proxy.port}")
+
+
+@pytest.fixture
+def store(through: S3Settings) -> Iterator[S3FeatureStore]:
+    opened = S3FeatureStore(replace(through, hedge_share=0, timeout_s=5, attempt_timeout_s=2))
+    yield opened
+    opened.close()
+
+
+def test_a_server_that_is_killed_is_named_at_once_and_used_again_when_it_is_back(tmp_path: Path) -> None:
+    server = found(lambda: start_minio(tmp_path))
+    settings = replace(make_s3_settings(server), timeout_s=3)
+    make_bucket(settings)
+    fill(settings)
+    store = S3FeatureStore(settings)
+    server.kill()
+    for call in (lambda: store.get(KEYS), lambda: store.put("new", b"1"), lambda: store.delete(KEYS[:1])):
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailable, match=rf"bucket '{settings.bucket}' at {settings.endpoint}"):
+            call()
+        assert time.monotonic() - started < 4
+    with pytest.raises(StoreUnavailable):
+        list(store.scan())
+    server.start()
+    assert store.get(KEYS) == list(BLOBS.values())
+    assert list(store.scan()) == sorted(KEYS)
+    store.put("new", b"1")
+    assert store.get(["new"]) == [b"1"]
+    store.close()
+    server.stop()
+
+
+def test_errors_of_the_server_are_tried_again_until_it_answers(proxy: Proxy, store: S3FeatureStore) -> None:
+    for status in (500, 502, 503):
+        proxy.fail([Fault(status=status)] * 3)
+        assert store.get(KEYS[:1]) == [BLOBS[KEYS[0]]]
+    proxy.fail([Fault(status=500)] * 2)
+    store.put("written/after/errors", b"whole")
+    assert store.get(["written/after/errors"]) == [b"whole"]
+
+
+def test_a_server_that_only_has_errors_is_named_with_the_status(proxy: Proxy, store: S3FeatureStore) -> None:
+    proxy.fail(standing=Fault(status=500))
+    with pytest.raises(StoreUnavailable, match=rf"{proxy.port} could not get .*: 500"):
+        store.get(KEYS[:3])
+    proxy.fail()
+    assert store.get(KEYS) == list(BLOBS.values())
+
+
+def test_the_rest_of_a_body_that_is_cut_short_is_asked_for(proxy: Proxy, store: S3FeatureStore) -> None:
+    proxy.fail(standing=Fault(cut_after_bytes=9000))
+    assert store.get(KEYS[:8]) == list(BLOBS.values())[:8]
+
+
+def test_a_body_that_is_always_cut_short_is_an_error_and_never_a_shorter_blob(
+    proxy: Proxy, store: S3FeatureStore
+) -> None:
+    proxy.fail(standing=Fault(cut_after_bytes=900))
+    with pytest.raises(StoreUnavailable, match=f"{proxy.port}"):
+        store.get(KEYS[:1])
+
+
+def test_a_slow_server_is_waited_for_until_the_deadline_and_no_longer(proxy: Proxy, store: S3FeatureStore) -> None:
+    proxy.fail(standing=Fault(delay_s=0.3))
+    assert store.get(KEYS[:8]) == list(BLOBS.values())[:8]
+    started = time.monotonic()
+    outcomes = store.get_each(KEYS[:8], timeout_s=0.1)
+    assert time.monotonic() - started < 0.28
+    assert all(isinstance(one, StoreUnavailable) and "within the deadline" in str(one) for one in outcomes)
+
+
+def test_a_deadline_of_one_millisecond_ends_at_once_and_harms_nothing(store: S3FeatureStore) -> None:
+    for _ in range(20):
+        started = time.monotonic()
+        for key, one in zip(KEYS, store.get_each(KEYS, timeout_s=0.001), strict=True):
+            assert isinstance(one, StoreError) or one == BLOBS[key]
+        assert time.monotonic() - started < 1
+    assert store.get(KEYS) == list(BLOBS.values())
+
+
+def test_blobs_that_came_in_time_are_kept_when_others_did_not(proxy: Proxy, store: S3FeatureStore) -> None:
+    proxy.fail([None, Fault(delay_s=3), None, None])
+    outcomes = store.get_each(KEYS[:4], timeout_s=0.8)
+    late = [one for one in outcomes if isinstance(one, StoreUnavailable)]
+    assert len(late) == 1
+    assert sum(one == BLOBS[key] for key, one in zip(KEYS, outcomes, strict=False)) == 3
+
+
+def test_one_slow_answer_is_overtaken_by_a_second_request(proxy: Proxy, through: S3Settings) -> None:
+    store = S3FeatureStore(replace(through, hedge_share=0.5))
+    for _ in range(3):
+        store.get(KEYS)
+    proxy.fail([Fault(delay_s=4)])
+    started = time.monotonic()
+    assert store.get(KEYS[:1]) == [BLOBS[KEYS[0]]]
+    assert time.monotonic() - started < 2
+    assert store.hedge.won >= 1
+    store.close()
+
+
+def test_a_server_that_is_slow_throughout_is_asked_few_things_twice(proxy: Proxy, through: S3Settings) -> None:
+    store = S3FeatureStore(replace(through, hedge_share=0.1))
+    for _ in range(3):
+        store.get(KEYS)
+    before = proxy.requests
+    proxy.fail(standing=Fault(delay_s=0.4))
+    for _ in range(3):
+        store.get(KEYS)
+    assert 3 * len(KEYS) < proxy.requests - before <= 1.1 * 3 * len(KEYS) + 8
+    store.close()
+
+
+def test_a_missing_bucket_is_said_with_how_to_make_it(filled: S3Settings) -> None:
+    with pytest.raises(StoreUnavailable, match=r"'no-such' at .* is not there: make the bucket, for example with"):
+        S3FeatureStore(replace(filled, bucket="no-such"))
+
+
+def test_a_bucket_that_vanishes_is_no_reason_to_call_its_blobs_missing(filled: S3Settings) -> None:
+    settings = make_s3_settings(found(shared_minio))
+    assert make_bucket(settings)
+    assert not make_bucket(settings)
+    store = S3FeatureStore(settings)
+    remove_bucket(settings)
+    for call in (lambda: store.get(KEYS[:1]), lambda: store.put("a", b""), lambda: list(store.scan())):
+        with pytest.raises(StoreUnavailable, match="is not there: make the bucket"):
+            call()
+    store.close()
+
+
+@pytest.mark.parametrize("wrong", [{"access_key": "somebody-else"}, {"secret_key": "another-secret"}])
+def test_refused_keys_are_said_and_never_shown(filled: S3Settings, wrong: dict[str, str]) -> None:
+    settings = replace(filled, **wrong)
+    for call in (lambda: S3FeatureStore(settings), lambda: make_bucket(settings)):
+        with pytest.raises(StoreUnavailable, match=f"{settings.endpoint}") as caught:
+            call()
+        said = f"{caught.value!r} {caught.value.__cause__!r} {settings!r}"
+        for secret in (ACCESS_KEY, SECRET_KEY, *wrong.values()):
+            assert secret not in said
+
+
+def test_an_endpoint_where_nothing_listens_is_named(filled: S3Settings) -> None:
+    with pytest.raises(StoreUnavailable, match=r"bucket '.*' at http://127.0.0.1:1 could not"):
+        S3FeatureStore(replace(filled, endpoint="http://127.0.0.1:1", timeout_s=1))
+
+
+def test_blobs_over_the_limit_are_refused_and_foreign_ones_not_read(filled: S3Settings) -> None:
+    store = S3FeatureStore(replace(filled, max_blob_bytes=10_000))
+    with pytest.raises(InputError, match="has 10001 bytes, the limit is 10000"):
+        store.put("large", bytes(10_001))
+    store.put("small", bytes(10_000))
+    assert store.get([KEYS[0], "small", "large"]) == [b"", bytes(10_000), None]
+    store.delete(["small"])
+    store.close()
+
+
+def remove_bucket(settings: S3Settings) -> None:
+    from minio import Minio
+
+    client = Minio(settings.endpoint.removeprefix("http://"), ACCESS_KEY, SECRET_KEY, secure=False)
+    client.remove_bucket(settings.bucket)
