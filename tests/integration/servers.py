@@ -20,6 +20,11 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+
+from glyphseek.errors import StoreError
+from glyphseek.ports import VectorStore
+
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "servers"
 CACHE = Path(os.environ.get("GLYPHSEEK_SERVERS") or Path.home() / ".cache" / "glyphseek" / "servers")
 ACCESS_KEY, SECRET_KEY = "glyphseek-tests", "a-secret-of-tests"
@@ -55,7 +60,7 @@ class Server:
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
-        atexit.register(self.stop)
+        atexit.register(self.kill)  # nobody needs what it keeps, and Milvus takes long to say goodbye
 
     def start(self) -> None:
         """Start the process and wait until it answers. Raises ServerMissing with the end of what it said."""
@@ -147,6 +152,20 @@ def shared_minio() -> Server:
 def shared_rclone() -> Server:
     """Return the rclone that all tests of this run share, none of which stops it."""
     return _share("rclone", start_rclone)
+
+
+def wait_until_answers(store: VectorStore, *, patience_s: float = 180.0) -> None:
+    """Return when a store whose server was started again answers. Raises what it raised last, after the patience."""
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            next(store.scan(), None)
+            store.search(np.zeros((1, 8), dtype=np.float32), 1)
+            return
+        except StoreError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
 
 
 def find_free_ports(count: int = 1) -> int:

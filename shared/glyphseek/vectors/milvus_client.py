@@ -196,7 +196,11 @@ class MilvusCalls:
 
     def load(self, collection: str) -> None:
         """Bring a collection into memory and wait until it answers; one that is there already takes milliseconds."""
+        from pymilvus.client.types import LoadState
+
         with self.translated(f"load {collection}"):
+            if self._client.get_load_state(collection, retry_times=0)["state"] == LoadState.Loaded:
+                return
             self._client.load_collection(
                 collection, replica_number=self._settings.replicas, timeout=self._settings.load_timeout_s
             )

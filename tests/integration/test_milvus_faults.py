@@ -1,0 +1,139 @@
+"""What a vector store on a Milvus server does when the server or other writers are killed; all of them real."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from contracts.stores import axis, make_card, make_record, milvus_uri, rows
+from integration.servers import Server, wait_until_answers
+from integration.writer import CARD, IMAGES, make_written_vectors, settings_of
+
+from glyphseek.errors import StoreUnavailable
+from glyphseek.types import ImageRecord
+from glyphseek.vectors.milvus_server import MilvusStore
+
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.mark.timeout(400)
+def test_a_server_that_is_killed_is_named_at_once_and_comes_back_with_all_that_was_acknowledged(
+    own_milvus: Server,
+) -> None:
+    uri = f"http://127.0.0.1:{own_milvus.port}"
+    store = MilvusStore.open(settings_of(uri), gallery="killed", card=make_card())
+    ids = [f"{number:03}" for number in range(60)]
+    store.put([make_record(one, instances=2) for one in ids], [rows(axis(n % 8), axis(1)) for n in range(60)])
+    store.delete(ids[::3])
+    kept = [one for one in ids if one not in ids[::3]]
+    before = store.search(rows(axis(0), axis(1)), 200)
+    own_milvus.kill()
+    for call in (
+        lambda: store.search(rows(axis(0)), 5),
+        lambda: store.put([make_record("late")], [rows(axis(0))]),
+        lambda: store.delete(kept[:1]),
+        lambda: list(store.scan()),
+        lambda: store.get(kept),
+    ):
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailable, match=f"Milvus at {uri} could not"):
+            call()
+        assert time.monotonic() - started < 11
+    own_milvus.start()
+    wait_until_answers(store)
+    assert [record.image_id for record in store.scan()] == kept
+    assert store.search(rows(axis(0), axis(1)), 200) == before
+    store.put([make_record("late")], [rows(axis(7, scale=2))])
+    assert store.search(rows(axis(7)), 1)[0][0].image_id == "late"
+    store.close()
+
+
+def test_a_server_that_is_not_there_is_named_within_the_deadline() -> None:
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable, match=r"Milvus at http://127.0.0.1:1 could not connect"):
+        MilvusStore.open(replace(settings_of("http://127.0.0.1:1"), timeout_s=1), gallery="g", card=CARD)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.timeout(200)
+def test_writers_at_once_some_of_them_killed_leave_each_image_whole_or_absent_and_never_twice() -> None:
+    uri, gallery = milvus_uri(), f"w{uuid4().hex}"
+    store = MilvusStore.open(settings_of(uri), gallery=gallery, card=CARD)
+    writers = [start_writer(uri, gallery, number) for number in range(1, 4)]
+    deadline = time.monotonic() + 60
+    steps = [0] * len(writers)
+    while min(steps) < 12 and time.monotonic() < deadline:
+        for place, writer in enumerate(writers):
+            assert writer.stdout is not None
+            steps[place] += bool(writer.stdout.readline())
+        assert_whole(store, exactly=False)
+    for writer in writers:
+        writer.kill()
+        writer.communicate()
+    assert min(steps) >= 12
+    assert_whole(store, exactly=True)
+    store.remove_leftovers(older_than_s=-5)
+    assert store.remove_leftovers(older_than_s=-5) == 0
+    assert_whole(store, exactly=True)
+    store.close()
+
+
+def test_what_one_process_deleted_no_other_finds_however_soon_it_asks() -> None:
+    uri, gallery = milvus_uri(), f"d{uuid4().hex}"
+    writer = MilvusStore.open(settings_of(uri), gallery=gallery, card=CARD)
+    reader = MilvusStore.open(settings_of(uri), gallery=gallery, card=CARD)
+    one = rows(axis(0, width=16), width=16)
+    for number in range(25):
+        image_id = f"{number:02}"
+        writer.put([make_record(image_id)], [one])
+        assert [hit.image_id for hit in reader.search(one, 10)[0]] == [image_id]
+        writer.delete([image_id])
+        assert reader.search(one, 10) == [[]]
+        assert reader.get([image_id]) == {}
+        assert list(reader.scan()) == []
+    writer.close()
+    reader.close()
+
+
+def start_writer(uri: str, gallery: str, number: int) -> subprocess.Popen[str]:
+    paths = os.pathsep.join([str(TESTS), str(TESTS.parent / "shared")])
+    return subprocess.Popen(
+        [sys.executable, "-m", "integration.writer", uri, gallery, str(number)],
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def assert_whole(store: MilvusStore, *, exactly: bool) -> None:
+    """Compare every record with what a search finds of it; `exactly` where nobody writes any more."""
+    records = list(store.scan())
+    assert [record.image_id for record in records] == sorted({record.image_id for record in records})
+    assert len(records) <= IMAGES
+    for record in records:
+        hits = find_all(store, record)
+        if exactly:
+            assert hits == {(record.image_id, instance) for instance in range(record.instance_count)}
+        else:
+            assert len({image for image, _ in hits}) <= 1
+    if exactly:
+        found = store.search(np.eye(CARD.vector_width, dtype=np.float32), 1000)
+        rows_of_records = {(one.image_id, place) for one in records for place in range(one.instance_count)}
+        for hits in found:
+            places = [(hit.image_id, hit.instance) for hit in hits]
+            assert len(places) == len(set(places))
+            assert set(places) == rows_of_records
+
+
+def find_all(store: MilvusStore, record: ImageRecord) -> set[tuple[str, int | None]]:
+    """Return where the vectors of this very version of an image are found."""
+    vectors_ND = make_written_vectors(record)
+    answers = store.search(vectors_ND, 1) if len(vectors_ND) else []
+    return {(hit.image_id, hit.instance) for hits in answers for hit in hits if hit.similarity > 0.999}
