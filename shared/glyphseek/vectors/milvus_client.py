@@ -194,16 +194,19 @@ class MilvusCalls:
             if not self._client.list_indexes(collection, retry_times=0):
                 self._client.create_index(collection, indexes, sync=False, retry_times=0)
 
-    def load(self, collection: str) -> None:
-        """Bring a collection into memory and wait until it answers; one that is there already takes milliseconds."""
+    def load(self, collections: Sequence[str]) -> None:
+        """Bring collections into memory side by side and wait until they answer; those that are there take no time."""
         from pymilvus.client.types import LoadState
 
-        with self.translated(f"load {collection}"):
-            if self._client.get_load_state(collection, retry_times=0)["state"] == LoadState.Loaded:
-                return
-            self._client.load_collection(
-                collection, replica_number=self._settings.replicas, timeout=self._settings.load_timeout_s
-            )
+        with self.translated(f"load {', '.join(collections)}"):
+            states = [self._client.get_load_state(one, retry_times=0)["state"] for one in collections]
+            missing = [one for one, state in zip(collections, states, strict=True) if state != LoadState.Loaded]
+            for begin in (True, False):  # asking a second time waits for what the first began
+                for one in missing:
+                    timeout = self._settings.load_timeout_s
+                    self._client.load_collection(
+                        one, replica_number=self._settings.replicas, timeout=timeout, _async=begin
+                    )
 
     @contextmanager
     def translated(self, action: str) -> Generator[None]:

@@ -162,8 +162,7 @@ def _create(calls: MilvusCalls, settings: MilvusSettings, gallery: str, card: Mo
     index, flat = _index(calls, settings.index), _index(calls, IndexSettings(kind=IndexKind.FLAT))
     calls.create(vectors, _vector_schema(calls, text, card.vector_width), index, partitions=settings.partitions)
     calls.create(images, _image_schema(calls, text), flat, partitions=None)
-    calls.load(vectors)
-    calls.load(images)
+    calls.load([vectors, images])
 
 
 def _make_current(calls: MilvusCalls, gallery: str, card: ModelCard) -> None:

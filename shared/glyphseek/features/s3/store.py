@@ -86,7 +86,7 @@ class S3FeatureStore:
         """
         start = len(self._settings.prefix)
         names = (name[start:] for name in self._objects.list())
-        yield from _order_keys(name for name in names if name.endswith(_SUFFIX))
+        yield from order_keys(name for name in names if name.endswith(_SUFFIX))
 
     def close(self) -> None:
         """End the event loop; the store must not be used afterwards. Closing twice is fine."""
@@ -102,7 +102,7 @@ class S3FeatureStore:
         return f"{self._settings.prefix}{check_key(key)}{_SUFFIX}"
 
 
-def _order_keys(names: Iterable[str]) -> Iterator[str]:
+def order_keys(names: Iterable[str]) -> Iterator[str]:
     """Yield keys in their own order from names in theirs: `a-b.blob` comes before `a.blob`, but `a` before `a-b`.
 
     A key is held back until no key that it extends by a `-` can follow.
