@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from contracts.stores import found, make_s3_settings
-from integration.servers import Server, shared_minio, shared_rclone
+from integration.servers import Server, shared_ceph, shared_minio, shared_rclone
 
 from glyphseek.errors import InputError
 from glyphseek.features.directory import DirectoryFeatureStore
@@ -22,7 +22,7 @@ LOCAL: dict[str, Callable[[Path], FeatureStore]] = {
     "directory": DirectoryFeatureStore,
     "directory with fsync": lambda folder: DirectoryFeatureStore(folder, fsync=True),
 }
-SERVERS: dict[str, Callable[[], Server]] = {"minio": shared_minio, "rclone": shared_rclone}
+SERVERS: dict[str, Callable[[], Server]] = {"minio": shared_minio, "ceph": shared_ceph, "rclone": shared_rclone}
 
 
 @pytest.fixture(params=[*LOCAL, *SERVERS])

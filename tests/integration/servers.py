@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -139,6 +140,14 @@ def start_rclone(folder: Path) -> Server:
     return _start_s3(folder, "rclone", "/", ready=400)
 
 
+def start_ceph(folder: Path) -> Server:
+    """Start a Ceph monitor, OSD and RADOS gateway over a folder; they are killed together."""
+    programs = ("radosgw", "ceph-mon", "ceph-osd", "ceph", "setpriv")
+    if missing := [name for name in programs if shutil.which(name) is None]:
+        raise ServerMissing(f"Ceph is not installed ({', '.join(missing)}): scripts/servers/ceph install")
+    return _start_s3(folder, "ceph", "/", ports=14, patience_s=120)
+
+
 def shared_milvus() -> Server:
     """Return the Milvus that all tests of this run share, none of which stops it."""
     return _share("milvus", start_milvus)
@@ -152,6 +161,11 @@ def shared_minio() -> Server:
 def shared_rclone() -> Server:
     """Return the rclone that all tests of this run share, none of which stops it."""
     return _share("rclone", start_rclone)
+
+
+def shared_ceph() -> Server:
+    """Return the Ceph that all tests of this run share, none of which stops it."""
+    return _share("ceph", start_ceph)
 
 
 def wait_until_answers(store: VectorStore, *, patience_s: float = 180.0) -> None:
@@ -184,7 +198,9 @@ def find_free_ports(count: int = 1) -> int:
     raise ServerMissing(f"no {count} free ports in a row")
 
 
-def _start_s3(folder: Path, script: str, health: str, *, ready: int = 200) -> Server:
+def _start_s3(
+    folder: Path, script: str, health: str, *, ready: int = 200, ports: int = 1, patience_s: float = 60.0
+) -> Server:
     keys = {"S3_ACCESS_KEY": ACCESS_KEY, "S3_SECRET_KEY": SECRET_KEY, "PYTHON": sys.executable}
     return Server(
         lambda data, port: [str(SCRIPTS / script), "start", str(data / "data"), str(port)],
@@ -192,6 +208,8 @@ def _start_s3(folder: Path, script: str, health: str, *, ready: int = 200) -> Se
         health=lambda port: f"http://127.0.0.1:{port}{health}",
         environment=keys,
         ready=ready,
+        ports=ports,
+        patience_s=patience_s,
     )
 
 
