@@ -52,6 +52,18 @@ def test_report_plot_and_table_are_written(indexed: Indexed, dataset: Path, tmp_
         assert drawn.format == "PNG"
 
 
+def test_one_query_list_is_asked_by_its_name_and_an_unknown_one_is_refused(indexed: Indexed, dataset: Path) -> None:
+    asked = ("eval", dataset, "--model", indexed.model, "--json", "--queries")
+
+    told = json.loads(glyphseek(*asked, "all").out)["reports"]
+    refused = glyphseek(*asked, "nonsense")
+
+    assert {one["query_list"] for one in told} == {"all"}
+    assert refused.code == 2
+    assert "'nonsense'" in refused.err
+    assert "all" in refused.err
+
+
 def test_a_second_run_reads_the_cache_and_gives_the_same_marks(indexed: Indexed, dataset: Path, tmp_path: Path) -> None:
     words = ("eval", dataset, "--model", indexed.model, "--cache", tmp_path / "cache", "--json")
 

@@ -48,6 +48,9 @@ def evaluate(
         ),
     ] = None,
     split: Annotated[Split, typer.Option(help="Part of a set that publishes two.")] = Split.TEST,
+    queries: Annotated[
+        list[str] | None, typer.Option(help="Only the query list of this name; repeat it for more. All without.")
+    ] = None,
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Only the photos that training leaves out (every fifth).")
     ] = False,
@@ -61,13 +64,14 @@ def evaluate(
     as_json: JsonFlag = False,
 ) -> None:
     """Print mAP over the whole gallery (scikit-learn's average_precision_score) and recall, beside the papers'."""
-    from glyphseek.cli.measuring import judge, keep_held_out, measure_model, measure_ocr
+    from glyphseek.cli.measuring import judge, keep_held_out, keep_lists, measure_model, measure_ocr
     from glyphseek.datasets.benchmarks import load_benchmarks
     from glyphseek.evaluation import comparison_table, plot_breakdowns, report_to_dict, save_reports
 
     reports: list[Report] = []
     for loaded in load_benchmarks(dataset, split=split.value):
-        benchmark = keep_held_out(loaded) if held_out else loaded
+        asked = keep_lists(loaded, queries) if queries else loaded
+        benchmark = keep_held_out(asked) if held_out else asked
         for one in method or [Method.MODEL]:
             with show_progress(f"{one.value} {benchmark.name}", quiet=as_json) as show:
                 match one:

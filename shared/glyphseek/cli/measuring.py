@@ -45,6 +45,14 @@ class Scorer:
     figures: Mapping[str, float]
 
 
+def keep_lists(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
+    """Return the benchmark with the query lists of these names. Raises SettingError, which lists the known ones."""
+    known = {queries.name: queries for queries in benchmark.query_lists}
+    if unknown := [name for name in names if name not in known]:
+        raise SettingError(f"{benchmark.name} has no query list {unknown[0]!r}; it has {', '.join(known)}")
+    return replace(benchmark, query_lists=tuple(known[name] for name in names))
+
+
 def keep_held_out(benchmark: Benchmark) -> Benchmark:
     """Return the photos that training leaves out, and the queries that they answer."""
     images = tuple(image for image in benchmark.images if is_held_out_photo(image.path))
