@@ -28,6 +28,7 @@ from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHit
 from glyphseek.vectors.catalogue import read_record, write_record
 from glyphseek.vectors.checks import check_put, check_search, has_instance_rows
 from glyphseek.vectors.milvus_client import MilvusCalls, Row
+from glyphseek.vectors.milvus_finding import Finder
 from glyphseek.vectors.milvus_generations import (
     MAX_PIECE_CHARACTERS,
     MAX_PIECES,
@@ -37,11 +38,9 @@ from glyphseek.vectors.milvus_generations import (
 from glyphseek.vectors.milvus_keys import FoundVector, date_of, fits_key, image_key, read_vector_key, vector_key
 from glyphseek.vectors.milvus_settings import MilvusSettings
 
-_MOST_ROWS = 16_384
 _ROWS_PER_PAGE = 2000
 _IMAGES_PER_CALL = 500
 _BYTES_PER_CALL = 16 * 2**20
-_ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +90,13 @@ class MilvusStore:
     ) -> None:
         """`clock` returns seconds since 1970; it dates writings, for `remove_leftovers`."""
         self._calls = calls
-        self._settings = settings
         self._generation = generation
         self._card = card
         self._clock = clock
         self._tenant = settings.tenant
         self._mine = f'tenant == "{settings.tenant}"'
         self._my_keys = f'pk < "{settings.tenant}0"'  # primary keys begin with the tenant and `/`, which `0` follows
+        self._finder = Finder(calls=calls, generation=generation, tenant=settings.tenant, index=settings.index)
         self._has_instances = has_instance_rows(card)
 
     @property
@@ -130,8 +129,8 @@ class MilvusStore:
         if len(vectors_QD) == 0:
             return []
         vectors_QD = np.ascontiguousarray(vectors_QD, dtype=np.float32)
-        found = self._find_committed(vectors_QD, limit, since=self._calls.now())
-        return [[self._hit_of(one) for one in _order(hits)[:limit]] for hits in found]
+        found = self._finder.find(vectors_QD, limit, since=self._calls.now())
+        return [[self._hit_of(one) for one in hits] for hits in found]
 
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """Return the records that exist; unknown ids are absent from the answer."""
@@ -230,54 +229,11 @@ class MilvusStore:
         self._calls.delete(self._generation.vectors, pks)
 
     def _drop_uncommitted(self, found: Sequence[FoundVector]) -> int:
-        committed = self._committed_among({one.writing: one.image_id for one in found}, since=self._calls.now())
+        committed = self._finder.committed_among({one.writing: one.image_id for one in found}, since=self._calls.now())
         doomed = [one for one in found if one.writing not in committed]
         pks = [vector_key(self._pk_of(one.image_id), one.writing, one.instance) for one in doomed]
         self._calls.delete(self._generation.vectors, pks)
         return len(pks)
-
-    def _find_committed(self, vectors_QD: FloatArray, limit: int, *, since: int) -> list[list[FoundVector]]:
-        """Return at least the `limit` best rows of each query and all that equal the last; none is uncommitted.
-
-        Rows are looked up, then the images they are of. A writing that turns out not to count is left out of the next
-        look, which has what took its place: so an image that is replaced meanwhile is there, whole, in one version.
-        """
-        excluded, found = set[str](), list[list[FoundVector]]()
-        for _ in range(_ROUNDS):
-            found = self._find_rows(vectors_QD, limit, excluded=excluded, since=since)
-            images = {one.writing: one.image_id for hits in found for one in hits}
-            committed = self._committed_among(images, since=since)
-            if images.keys() <= committed:
-                return found
-            excluded |= images.keys() - committed
-        return [[one for one in hits if one.writing not in excluded] for hits in found]
-
-    def _find_rows(
-        self, vectors_QD: FloatArray, limit: int, *, excluded: set[str], since: int
-    ) -> list[list[FoundVector]]:
-        where = self._mine
-        if excluded:
-            where += f" and writing not in [{', '.join(repr(name) for name in sorted(excluded))}]"
-        answers: list[list[FoundVector]] = [[] for _ in vectors_QD]
-        unanswered, asked = list(range(len(vectors_QD))), limit + 1
-        while unanswered:
-            found = self._look_up(vectors_QD[unanswered], asked, where=where, since=since)
-            for query, hits in zip(unanswered, found, strict=True):
-                answers[query] = hits
-            unanswered = [query for query in unanswered if _may_cut_ties(answers[query], limit, asked)]
-            asked = min(4 * asked, _MOST_ROWS)
-        return answers
-
-    def _look_up(self, vectors_QD: FloatArray, limit: int, *, where: str, since: int) -> list[list[FoundVector]]:
-        index = self._settings.index
-        found = self._calls.search(self._generation.vectors, vectors_QD, limit, where=where, index=index, since=since)
-        return [[read_vector_key(pk, similarity) for pk, similarity in hits] for hits in found]
-
-    def _committed_among(self, images: dict[str, str], *, since: int) -> set[str]:
-        """Return which of the writings (given with the ids of their images) count."""
-        pks = [self._pk_of(image_id) for image_id in dict.fromkeys(images.values())]
-        rows = self._calls.get(self._generation.images, pks, ["writing"], since=since) if pks else []
-        return {str(row["writing"]) for row in rows} & images.keys()
 
     def _read_all(self, collection: str, fields: Sequence[str]) -> Iterator[Row]:
         since, after = self._calls.now(), f"{self._tenant}/"
@@ -311,14 +267,6 @@ def _cut_batches(vectors: Sequence[FloatArray]) -> Iterator[int]:
         count, size = count + 1, size + vectors_ND.nbytes
     if count:
         yield len(vectors)
-
-
-def _may_cut_ties(hits: Sequence[FoundVector], limit: int, asked: int) -> bool:
-    return asked <= len(hits) < _MOST_ROWS and hits[-1].similarity == hits[limit - 1].similarity
-
-
-def _order(hits: Sequence[FoundVector]) -> list[FoundVector]:
-    return sorted(hits, key=lambda one: (-one.similarity, one.image_id, one.instance))
 
 
 def _read_writing(row: Row) -> _Writing:

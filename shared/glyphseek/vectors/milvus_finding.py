@@ -1,0 +1,82 @@
+"""Finding the nearest vectors on a Milvus server among those of writings that count."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from glyphseek.types import FloatArray
+from glyphseek.vectors.milvus_client import MilvusCalls
+from glyphseek.vectors.milvus_generations import Generation
+from glyphseek.vectors.milvus_keys import FoundVector, image_key, read_vector_key
+from glyphseek.vectors.milvus_settings import IndexSettings
+
+_MOST_ROWS = 16_384
+_ROUNDS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finder:
+    """Searches one tenant's vectors of one generation."""
+
+    calls: MilvusCalls
+    generation: Generation
+    tenant: str
+    index: IndexSettings
+
+    def find(self, vectors_QD: FloatArray, limit: int, *, since: int) -> list[list[FoundVector]]:
+        """Return the `limit` best rows of each query, best first, ties by image id then instance; none is uncommitted.
+
+        All that was acknowledged before the server's time `since` is seen. Rows are looked up, then the images they are
+        of. Writings that do not count are left out of the next look, which is later, until all that a look found count
+        and none that it left out does (one may, when its writer has finished meanwhile): so an image that is replaced
+        at this time is there, whole, in one version.
+        """
+        excluded, committed, found = dict[str, str](), set[str](), list[list[FoundVector]]()
+        for _ in range(_ROUNDS):
+            found = self._find_rows(vectors_QD, limit, excluded=excluded, since=since)
+            seen = {one.writing: one.image_id for hits in found for one in hits}
+            committed = self.committed_among(seen | excluded, since=since)
+            if seen.keys() <= committed and committed.isdisjoint(excluded):
+                break
+            since = self.calls.now()  # the images may have been read as they were before the rows
+            committed = self.committed_among(seen | excluded, since=since)
+            if seen.keys() <= committed and committed.isdisjoint(excluded):
+                break
+            excluded = {name: image for name, image in (seen | excluded).items() if name not in committed}
+        return [_order(one for one in hits if one.writing in committed)[:limit] for hits in found]
+
+    def _find_rows(
+        self, vectors_QD: FloatArray, limit: int, *, excluded: Collection[str], since: int
+    ) -> list[list[FoundVector]]:
+        where = f'tenant == "{self.tenant}"'
+        if excluded:
+            where += f" and writing not in [{', '.join(repr(name) for name in sorted(excluded))}]"
+        answers: list[list[FoundVector]] = [[] for _ in vectors_QD]
+        unanswered, asked = list(range(len(vectors_QD))), limit + 1
+        while unanswered:
+            found = self._look_up(vectors_QD[unanswered], asked, where=where, since=since)
+            for query, hits in zip(unanswered, found, strict=True):
+                answers[query] = hits
+            unanswered = [query for query in unanswered if _may_cut_ties(answers[query], limit, asked)]
+            asked = min(4 * asked, _MOST_ROWS)
+        return answers
+
+    def _look_up(self, vectors_QD: FloatArray, limit: int, *, where: str, since: int) -> list[list[FoundVector]]:
+        index = self.index
+        found = self.calls.search(self.generation.vectors, vectors_QD, limit, where=where, index=index, since=since)
+        return [[read_vector_key(pk, similarity) for pk, similarity in hits] for hits in found]
+
+    def committed_among(self, images: Mapping[str, str], *, since: int) -> set[str]:
+        """Return which of the writings (given with the ids of their images) count."""
+        pks = [image_key(self.tenant, image_id) for image_id in dict.fromkeys(images.values())]
+        rows = self.calls.get(self.generation.images, pks, ["writing"], since=since) if pks else []
+        return {str(row["writing"]) for row in rows} & images.keys()
+
+
+def _may_cut_ties(hits: Sequence[FoundVector], limit: int, asked: int) -> bool:
+    return asked <= len(hits) < _MOST_ROWS and hits[-1].similarity == hits[limit - 1].similarity
+
+
+def _order(hits: Iterable[FoundVector]) -> list[FoundVector]:
+    return sorted(hits, key=lambda one: (-one.similarity, one.image_id, one.instance))
