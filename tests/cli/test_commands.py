@@ -7,7 +7,10 @@ import sys
 
 from cli.command_line import glyphseek
 
-COMMANDS = ("index", "search", "info", "verify", "gc", "delete", "export", "eval", "render", "train", "package")
+COMMANDS = (
+    *("index", "search", "info", "verify", "gc", "delete", "export"),
+    *("eval", "codecs", "render", "train", "package"),
+)
 
 ASK_FOR_HELP = """
 import sys
