@@ -98,7 +98,9 @@ class Proxy:
                     if answers is not None:
                         answers.cancel()
                     if fault is not None and fault.status is not None:
-                        writer.write(f"HTTP/1.1 {fault.status} Sick\r\nContent-Length: 0\r\n\r\n".encode())
+                        # Without `Connection: close` a client may send its next request into the closing connection.
+                        told = f"HTTP/1.1 {fault.status} Sick\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                        writer.write(told.encode())
                         await writer.drain()
                         return
                     answers = asyncio.ensure_future(_answer(there, writer, fault))
