@@ -7,6 +7,7 @@ GlyphseekError
 │   │   ├── ImageUnreadable     missing rights, truncated, corrupt, empty
 │   │   ├── ImageUnsupported    not an image, or a format that is not read here
 │   │   └── ImageTooLarge       more bytes or pixels than the bound
+│   ├── ImageNotFound       no image has that id
 │   └── SettingError        an unknown or impossible setting
 ├── GalleryError            the gallery as a whole
 │   ├── GalleryNotFound     no gallery at that place
@@ -23,6 +24,12 @@ GlyphseekError
 ├── ModelError              a model cannot be loaded
 │   ├── ModelNotFound       no such preset or file
 │   └── CheckpointDamaged   weights and manifest disagree
+├── ServiceError            another process was asked and has not done it
+│   ├── ServiceUnavailable  it did not answer, or failed
+│   ├── DeadlineExceeded    there was no time left
+│   ├── Overloaded          it has more to do than it takes on; try again after `retry_after_s`
+│   ├── Unauthenticated     no key, or one that is not known
+│   └── PermissionDenied    the key does not allow this
 └── MissingExtra            an optional library is not installed
 """
 
@@ -53,6 +60,10 @@ class ImageUnsupported(ImageError):
 
 class ImageTooLarge(ImageError):
     """The file has more bytes or pixels than the bound; it was refused before decoding."""
+
+
+class ImageNotFound(InputError):
+    """No image of the gallery has that id."""
 
 
 class SettingError(InputError):
@@ -117,6 +128,34 @@ class ModelNotFound(ModelError):
 
 class CheckpointDamaged(ModelError):
     """Weights do not have the hash, names or shapes that their manifest states."""
+
+
+class ServiceError(GlyphseekError):
+    """Another process was asked for something and has not done it."""
+
+
+class ServiceUnavailable(ServiceError):
+    """The service did not answer, or failed in a way that it did not name."""
+
+
+class DeadlineExceeded(ServiceError):
+    """The time that the caller gave is over."""
+
+
+class Overloaded(ServiceError):
+    """The service has more to do than it takes on; it is worth trying again after `retry_after_s` seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unauthenticated(ServiceError):
+    """The caller gave no key, or one that is not known."""
+
+
+class PermissionDenied(ServiceError):
+    """The caller's key does not allow this."""
 
 
 class MissingExtra(GlyphseekError):

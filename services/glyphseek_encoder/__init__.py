@@ -1,0 +1,1 @@
+"""The encoder service: query terms to vectors, and images to features, which it stores itself."""

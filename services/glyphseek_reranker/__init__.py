@@ -1,0 +1,1 @@
+"""The reranker service: terms against the token maps of images, which it fetches itself."""
