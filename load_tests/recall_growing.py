@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from resampling import move_vectors
 
 from glyphseek.errors import InputError
 from glyphseek.types import FloatArray
 
-MOVED = 0.3
 CHUNK_IMAGES = 500
 
 
@@ -59,8 +59,5 @@ def _split(chunk: Chunk) -> list[FloatArray]:
 
 def _resample(pool: Sequence[FloatArray], count: int, random: np.random.Generator) -> Chunk:
     chosen = [pool[place] for place in random.integers(0, len(pool), count)]
-    vectors_RD = np.concatenate(chosen)
-    left_RD, right_RD = (vectors_RD[random.permutation(len(vectors_RD))] for _ in range(2))
-    moved_RD = vectors_RD + np.float32(MOVED) * (left_RD - right_RD)
-    moved_RD /= np.maximum(np.linalg.norm(moved_RD, axis=1, keepdims=True), np.float32(1e-6))
+    moved_RD = move_vectors(np.concatenate(chosen), random)
     return Chunk(source="resampled", vectors_RD=moved_RD, counts_N=np.array([len(one) for one in chosen]))
