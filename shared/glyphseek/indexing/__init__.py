@@ -1,5 +1,6 @@
-"""The job of indexing: a folder of photos into a gallery, and the upkeep of that gallery, over ports only."""
+"""The jobs of indexing: photos into a gallery, and the upkeep of that gallery, over ports only."""
 
+from glyphseek.indexing.encoding import ImageEncoder, ImageEncoding, StoredImage
 from glyphseek.indexing.indexer import HINTS_FILE, Indexer
 from glyphseek.indexing.maintenance import (
     DeleteReport,
@@ -10,25 +11,35 @@ from glyphseek.indexing.maintenance import (
     export_records,
     verify,
 )
+from glyphseek.indexing.opening import EncodedFile, OpenedPhoto, hash_content, id_of, open_photo
+from glyphseek.indexing.packing import vectors_of
 from glyphseek.indexing.report import IndexProgress, IndexReport, Outcome, Skip, Stage
-from glyphseek.indexing.settings import IndexSettings
-from glyphseek.indexing.writing import vectors_of
+from glyphseek.indexing.settings import EncodingSettings, IndexSettings
 
 __all__ = [
     "HINTS_FILE",
     "DeleteReport",
+    "EncodedFile",
+    "EncodingSettings",
+    "ImageEncoder",
+    "ImageEncoding",
     "IndexProgress",
     "IndexReport",
     "IndexSettings",
     "Indexer",
+    "OpenedPhoto",
     "Outcome",
     "Problem",
     "Skip",
     "Stage",
+    "StoredImage",
     "VerifyReport",
     "collect_garbage",
     "delete_images",
     "export_records",
+    "hash_content",
+    "id_of",
+    "open_photo",
     "vectors_of",
     "verify",
 ]

@@ -9,11 +9,11 @@ from pathlib import Path
 from glyphseek.errors import SettingError, StoreFull
 from glyphseek.indexing.hints import FileHints
 from glyphseek.indexing.ledger import Ledger
+from glyphseek.indexing.packing import check_codec
 from glyphseek.indexing.passing import FolderPass
 from glyphseek.indexing.report import IndexProgress, IndexReport, Outcome
 from glyphseek.indexing.settings import IndexSettings
 from glyphseek.indexing.tally import Tally
-from glyphseek.indexing.writing import check_codec
 from glyphseek.ports import FeatureStore, Model, VectorStore, codebook_of
 
 HINTS_FILE = "files.json"

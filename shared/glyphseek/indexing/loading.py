@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from glyphseek.errors import BlobError, ImageError, ImageTooLarge
-from glyphseek.images import FileStamp, FoundFile, decode_image, read_file
+from glyphseek.errors import ImageError, ImageTooLarge
+from glyphseek.images import FileStamp, FoundFile, read_file
 from glyphseek.indexing.ledger import Ledger
+from glyphseek.indexing.opening import EncodedFile, hash_content, open_photo
+from glyphseek.indexing.packing import read_left_blob
 from glyphseek.indexing.report import Skip
 from glyphseek.indexing.settings import IndexSettings
 from glyphseek.ports import FeatureStore, Model, blob_key
-from glyphseek.tokens import unpack_vectors
 from glyphseek.types import ImageFeatures, ImageRecord, RgbImage
 
 _LOG = logging.getLogger(__name__)
-_ID_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,41 +67,29 @@ class Loader:
         except ImageError as error:
             skip = Skip(name=file.name, kind=type(error).__name__, message=str(error))
             return Loaded(file=file, read_ns=read_ns, skip=skip, is_unreachable=not isinstance(error, ImageTooLarge))
-        content_hash = hashlib.sha256(content.data).hexdigest()
+        content_hash = hash_content(content.data)
         self.ledger.attach(content_hash, file.name)
         image = self._prepare(content_hash, content.data) if self.ledger.claim(content_hash) else None
         return Loaded(file=file, read_ns=read_ns, stamp=content.stamp, content_hash=content_hash, image=image)
 
     def _prepare(self, content_hash: str, data: bytes) -> PreparedImage | None:
-        try:
-            photo = decode_image(data, limits=self.settings.limits, longer_side=self.settings.longer_side)
-            pixels = self.model.prepare(photo.pixels)
-        except ImageError as error:
-            self.ledger.reject(content_hash, error)
+        opened = open_photo(
+            EncodedFile(content=data), limits=self.settings.limits, longer_side=self.settings.longer_side
+        )
+        if isinstance(opened, ImageError):
+            self.ledger.reject(content_hash, opened)
             return None
+        try:
+            pixels = self.model.prepare(opened.pixels)
         except Exception as error:  # noqa: BLE001 - one odd picture must not stop a run, whatever the model raises
             _LOG.exception("image_not_prepared content_hash=%s", content_hash)
             self.ledger.reject(content_hash, error)
             return None
-        image_id = content_hash[:_ID_DIGITS]
-        record = ImageRecord(
-            image_id=image_id,
-            content_hash=content_hash,
-            names=(),
-            width=photo.width,
-            height=photo.height,
-            instance_count=0,
-        )
-        return PreparedImage(record=record, pixels=pixels, features=self._features_left_by_an_earlier_run(image_id))
+        features = self._features_left_by_an_earlier_run(opened.record.image_id)
+        return PreparedImage(record=opened.record, pixels=pixels, features=features)
 
     def _features_left_by_an_earlier_run(self, image_id: str) -> ImageFeatures | None:
         """Return the vectors of a blob that was written, but whose row was not: a run was killed between the two."""
         fingerprint = self.model.card.fingerprint
         blob = self.features.get([blob_key(fingerprint, image_id)])[0]
-        if blob is None:
-            return None
-        try:
-            return unpack_vectors(blob, fingerprint=fingerprint)
-        except BlobError as error:
-            _LOG.warning("blob_not_reused image_id=%s reason=%s", image_id, error)
-            return None
+        return read_left_blob(blob, fingerprint=fingerprint, image_id=image_id)

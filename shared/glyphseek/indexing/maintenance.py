@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 
 from glyphseek.errors import BlobDamaged, BlobError, BlobMissing
+from glyphseek.indexing.packing import instance_count_of
 from glyphseek.indexing.tidying import remove_images
-from glyphseek.indexing.writing import instance_count_of
 from glyphseek.ports import FeatureStore, VectorStore, blob_key
 from glyphseek.tokens import unpack_vectors
 from glyphseek.types import ImageFeatures, ImageRecord

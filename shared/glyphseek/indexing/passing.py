@@ -15,13 +15,14 @@ from glyphseek.images import FoundFile, Unreachable, find_files, has_image_suffi
 from glyphseek.indexing.hints import FileHints
 from glyphseek.indexing.ledger import Ledger
 from glyphseek.indexing.loading import Loaded, Loader, PreparedImage
+from glyphseek.indexing.packing import BlobWriter
 from glyphseek.indexing.pipeline import BoundedLine, map_ahead
 from glyphseek.indexing.report import IndexProgress, Skip, Stage
 from glyphseek.indexing.settings import IndexSettings
 from glyphseek.indexing.tally import Tally
 from glyphseek.indexing.tidying import apply_changes, compare_names
 from glyphseek.indexing.writing import Writer
-from glyphseek.ports import FeatureStore, Model, VectorStore, codebook_of
+from glyphseek.ports import FeatureStore, Model, VectorStore
 from glyphseek.types import ImageFeatures
 
 _LOG = logging.getLogger(__name__)
@@ -67,11 +68,14 @@ class FolderPass:
         """Decode, encode and write the photos of new content; whatever ends it, what was encoded is committed."""
         writer = Writer(
             vectors=self.vectors,
-            features=self.features,
+            blobs=BlobWriter(
+                model=self.model,
+                features=self.features,
+                codec=self.settings.codec,
+                keep_likelihood=self.settings.keep_likelihood,
+            ),
             ledger=self.ledger,
             settings=self.settings,
-            fingerprint=self.model.card.fingerprint,
-            codebook=codebook_of(self.model),
             clock=self.clock,
         )
         self._hints_saved_s = self.clock()

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from glyphseek.errors import SettingError
 from glyphseek.images import ImageLimits
 from glyphseek.tokens import CodecName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodingSettings:
+    """How an encoder turns image files into blobs.
+
+    codec, keep_likelihood, limits: as for IndexSettings. batch_images: photos for one call of the model. threads: open
+    photos and write blobs beside the model.
+    """
+
+    codec: CodecName = CodecName.FP16
+    keep_likelihood: float = 0.0
+    limits: ImageLimits = field(default_factory=ImageLimits)
+    batch_images: int = 4
+    threads: int = 4
+
+    def __post_init__(self) -> None:
+        _check_counts({"batch_images": self.batch_images, "threads": self.threads})
+        _check_share("keep_likelihood", self.keep_likelihood)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +55,25 @@ class IndexSettings:
     allow_move: bool = False
 
     def __post_init__(self) -> None:
-        counts = {
-            "longer_side": 1 if self.longer_side is None else self.longer_side,
-            "batch_images": self.batch_images,
-            "decode_threads": self.decode_threads,
-            "commit_images": self.commit_images,
-        }
-        for name, value in counts.items():
-            if value < 1:
-                raise SettingError(f"{name} is {value}; it must be at least 1")
-        if not 0 <= self.keep_likelihood <= 1:
-            raise SettingError(f"keep_likelihood is {self.keep_likelihood}; it must be 0 to 1")
+        _check_counts(
+            {
+                "longer_side": 1 if self.longer_side is None else self.longer_side,
+                "batch_images": self.batch_images,
+                "decode_threads": self.decode_threads,
+                "commit_images": self.commit_images,
+            }
+        )
+        _check_share("keep_likelihood", self.keep_likelihood)
         if not self.commit_s >= 0:
             raise SettingError(f"commit_s is {self.commit_s}; it must be 0 or more")
+
+
+def _check_counts(counts: Mapping[str, int]) -> None:
+    for name, value in counts.items():
+        if value < 1:
+            raise SettingError(f"{name} is {value}; it must be at least 1")
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise SettingError(f"{name} is {value}; it must be 0 to 1")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from glyphseek.errors import BlobError, BlobMissing
+from glyphseek.indexing.packing import vectors_of
 from glyphseek.indexing.report import Skip
-from glyphseek.indexing.writing import vectors_of
 from glyphseek.ports import FeatureStore, VectorStore, blob_key
 from glyphseek.tokens import unpack_vectors
 from glyphseek.types import FloatArray, ImageRecord

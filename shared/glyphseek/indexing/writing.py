@@ -6,57 +6,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from glyphseek.errors import InputError, SettingError
+from glyphseek.errors import InputError
 from glyphseek.indexing.ledger import Ledger
 from glyphseek.indexing.loading import PreparedImage
+from glyphseek.indexing.packing import BlobWriter, instance_count_of, vectors_of
 from glyphseek.indexing.settings import IndexSettings
-from glyphseek.ports import FeatureStore, VectorStore, blob_key
-from glyphseek.tokens import CodecName, TokenCodebook, pack, unpack_vectors
-from glyphseek.tokens.codecs import find_codec
+from glyphseek.ports import VectorStore
 from glyphseek.types import FloatArray, ImageFeatures, ImageRecord
-
-
-def vectors_of(features: ImageFeatures) -> FloatArray:
-    """Return the (n, D) rows that recall searches: the instance vectors, or else the global vector.
-
-    Raises InputError for features that have neither.
-    """
-    if features.instances is not None:
-        return features.instances.vectors_ND
-    if features.global_vector_D is not None:
-        return features.global_vector_D[None, :]
-    raise InputError("the model gave neither instances nor a global vector, so the image cannot be searched")
-
-
-def instance_count_of(features: ImageFeatures) -> int:
-    """Return how many words the model found, 0 for a method that does not look for words."""
-    return 0 if features.instances is None else len(features.instances)
-
-
-def check_codec(codec: CodecName, codebook: TokenCodebook | None) -> None:
-    """Raise SettingError when the codec needs tables that the model's codebook does not have."""
-    bits = find_codec(codec).residual_bits
-    if bits is None:
-        return
-    if codebook is None:
-        raise SettingError(f"codec {codec} needs a codebook and this model has none; use fp16 or int8")
-    codebook.residual_tables(bits)
 
 
 @dataclass(slots=True, kw_only=True)
 class Writer:
-    """Writes the blob of every image at once, and commits rows several at a time. For one thread.
-
-    The rows get the vectors as the blob holds them, so that recall and matching agree, and so that a row can be
-    written again from its blob alone without changing it.
-    """
+    """Writes the blob of every image at once, and commits rows several at a time. For one thread."""
 
     vectors: VectorStore
-    features: FeatureStore
+    blobs: BlobWriter
     ledger: Ledger
     settings: IndexSettings
-    fingerprint: str
-    codebook: TokenCodebook | None = None
     clock: Callable[[], float] = time.monotonic
     _committed_s: float = field(init=False)
     _records: list[ImageRecord] = field(default_factory=list[ImageRecord])
@@ -91,18 +57,6 @@ class Writer:
         self._committed_s = self.clock()
 
     def _write_blob(self, image: PreparedImage, found: ImageFeatures) -> None:
-        stored, blob = found, None
-        if image.features is None:
-            blob = pack(
-                found,
-                codec=self.settings.codec,
-                fingerprint=self.fingerprint,
-                codebook=self.codebook,
-                keep_likelihood=self.settings.keep_likelihood,
-            )
-            stored = unpack_vectors(blob, fingerprint=self.fingerprint)
-        vectors_ND = vectors_of(stored)
-        if blob is not None:
-            self.features.put(blob_key(self.fingerprint, image.record.image_id), blob)
+        stored = self.blobs.write(image.record.image_id, found) if image.features is None else found
+        self._vectors.append(vectors_of(stored))
         self._records.append(replace(image.record, instance_count=instance_count_of(stored)))
-        self._vectors.append(vectors_ND)
