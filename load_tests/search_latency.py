@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from glyphseek.features.directory import DirectoryFeatureStore
+from glyphseek.matching import Matcher
 from glyphseek.ports import VectorStore, blob_key
 from glyphseek.queries import Term, TermKind
 from glyphseek.search import Searcher, SearchResult
@@ -107,7 +108,8 @@ def main() -> int:
         print(f"{options.images} images, {options.words} words each, built in {time.perf_counter() - started:.0f} s")
         vectors.close()
         vectors = MilvusLiteStore.open(Path(folder) / "vectors", card=CARD)
-        gallery = Gallery(searcher=Searcher(model, vectors, features), lines=lines)
+        matcher = Matcher(features, card=CARD)
+        gallery = Gallery(searcher=Searcher(model, vectors, matcher=matcher), lines=lines)
         print(f"first search {_time(gallery.searcher, 'w1')[0]:.0f} ms")
         print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: above 1 the figures are too high")
         print(
