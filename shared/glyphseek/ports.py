@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from glyphseek.errors import StoreError
 from glyphseek.queries import Term
 from glyphseek.types import FloatArray, ImageFeatures, ImageRecord, MapScores, ModelCard, RgbImage, RowHit, TermFeatures
 
@@ -111,6 +112,18 @@ class FeatureStore(Protocol):
 
     def scan(self) -> Iterator[str]:
         """Yield every key once, ordered."""
+        ...
+
+
+@runtime_checkable
+class PartialReads(Protocol):
+    """What a feature store over a network can do besides `FeatureStore`: give the blobs that came in time."""
+
+    def get_each(self, keys: Sequence[str], *, timeout_s: float | None = None) -> list[bytes | StoreError | None]:
+        """Return for each key its blob, None where there is none, or why it could not be read within `timeout_s`.
+
+        None leaves the limit to the store.
+        """
         ...
 
 

@@ -45,7 +45,7 @@ class Stores:
         """Return the names of the confident hits and the stages of all hits."""
         model = GridModel()
         with Reranker(model, self.features, fingerprint=FINGERPRINT) as reranker:
-            hits = Searcher(model, self.vectors, self.features, reranker=reranker).search(query, top=100).hits
+            hits = Searcher(model, self.vectors, reranker=reranker).search(query, top=100).hits
         return [hit.names[0] for hit in hits if hit.score >= 0.5], [hit.stages for hit in hits]
 
     def blob_path(self, name: str) -> Path:

@@ -33,7 +33,7 @@ def searcher(
     vectors, features = write_grids(images) if isinstance(images, dict) else images
     model = model or GridModel()
     reranker = Reranker(model, features, fingerprint=FINGERPRINT)
-    return Searcher(model, vectors, features, settings, reranker=reranker)
+    return Searcher(model, vectors, reranker=reranker, settings=settings)
 
 
 def found(result: SearchResult) -> list[str]:
@@ -164,7 +164,7 @@ def test_a_depth_out_of_bounds_is_refused_with_the_limit(rerank: int) -> None:
 
 
 def test_without_a_reranker_recall_answers_and_reranking_is_refused() -> None:
-    plain = Searcher(GridModel(), *write_grids(SHOPS))
+    plain = Searcher(GridModel(), write_grids(SHOPS)[0])
     assert found(plain.search("coffee")) == ["a1", "a2"]
     with pytest.raises(SettingError, match="rerank is 5, but grids is not reranked"):
         plain.search("coffee", rerank=5)

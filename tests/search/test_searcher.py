@@ -1,4 +1,7 @@
-from collections.abc import Sequence
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
 from itertools import count
 
 import numpy as np
@@ -16,7 +19,8 @@ from fakes.word_gallery import (
 
 from glyphseek.errors import QueryError, SettingError, StoreUnavailable
 from glyphseek.features.memory import MemoryFeatureStore
-from glyphseek.ports import blob_key
+from glyphseek.matching import Matcher, MatcherSettings
+from glyphseek.ports import FeatureStore, blob_key
 from glyphseek.search import Degradation, Searcher, SearchResult, SearchSettings
 from glyphseek.tokens import CodecName, pack
 from glyphseek.types import FloatArray, RowHit
@@ -33,7 +37,19 @@ VOCABULARY = ["coffee", "closed", "tea", "open", "bank", "of", "america"]
 
 
 def searcher(images: dict[str, str] = SHOPS, settings: SearchSettings | None = None) -> Searcher:
-    return Searcher(WordModel(VOCABULARY), *write_gallery(images), settings)
+    return search_in(*write_gallery(images), settings=settings)
+
+
+def search_in(
+    vectors: ExhaustiveVectorStore,
+    features: FeatureStore,
+    *,
+    settings: SearchSettings | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Searcher:
+    """Return a searcher whose matcher keeps nothing, so that each search sees the blobs as they are."""
+    matcher = Matcher(features, card=CARD, settings=MatcherSettings(cache_bytes=0), clock=clock)
+    return Searcher(WordModel(VOCABULARY), vectors, matcher=matcher, settings=settings, clock=clock)
 
 
 def found(result: SearchResult) -> list[str]:
@@ -114,7 +130,7 @@ def test_only_the_best_candidates_are_matched_and_top_raises_their_number() -> N
 def test_a_search_asks_the_store_for_as_many_rows_as_the_settings_allow() -> None:
     vectors, features = write_gallery(SHOPS)
     settings = SearchSettings(rows_per_vector=7, max_rows=10, min_rows_per_vector=2)
-    search = Searcher(WordModel(VOCABULARY), vectors, features, settings).search
+    search = search_in(vectors, features, settings=settings).search
     search("coffee", top=1)
     search('"bank of america"', top=1)  # four vectors: three words, and all of them as one
     assert vectors.limits == [7, 2]
@@ -133,7 +149,7 @@ def test_a_tolerant_word_forgives_its_share_of_similarity() -> None:
     assert near.instances is not None
     near.instances.vectors_ND[0] = mixed / np.linalg.norm(mixed)
     add_image(vectors, features, "b", near)
-    search = Searcher(WordModel(), vectors, features).search
+    search = search_in(vectors, features).search
     exact, tolerant = search("milk").hits[0], search("milk~1").hits[0]
     assert (exact.image_id, tolerant.image_id, tolerant.matches[0].term) == ("b", "b", "milk~1")
     assert tolerant.matches[0].similarity == pytest.approx(min(1.0, exact.matches[0].similarity + 0.25), abs=1e-5)
@@ -144,7 +160,7 @@ def test_the_shape_of_the_photo_counts_for_the_space_in_phrases() -> None:
     boxes = np.array([[0.1, 0.4, 0.3, 0.5], [0.42, 0.4, 0.6, 0.5]], dtype=np.float32)
     add_image(vectors, features, "square", write_features(["new", "york"], boxes))
     add_image(vectors, features, "banner", write_features(["new", "york"], boxes), width=300)
-    assert found(Searcher(WordModel(), vectors, features).search('"new york"')) == ["square"]
+    assert found(search_in(vectors, features).search('"new york"')) == ["square"]
 
 
 ONE_ROUND = SearchSettings(candidates=2)
@@ -158,7 +174,7 @@ class BrokenFeatureStore(MemoryFeatureStore):
 def test_without_the_feature_store_recall_answers_alone_and_says_so() -> None:
     vectors, _ = write_gallery(SHOPS)
     whole = searcher().search("coffee", top=2)
-    result = Searcher(WordModel(), vectors, BrokenFeatureStore(), ONE_ROUND).search("coffee", top=2)
+    result = search_in(vectors, BrokenFeatureStore(), settings=ONE_ROUND).search("coffee", top=2)
     reason = "blobs: 2 not read (the disk is gone)"
     assert result.degraded == (Degradation(stage="match", reason=reason, coverage=0.0),)
     assert [hit.image_id for hit in result.hits] == [hit.image_id for hit in whole.hits]
@@ -174,7 +190,7 @@ def test_images_without_a_sound_blob_keep_their_recall_score_and_are_counted() -
     features.put(blob_key(FINGERPRINT, "damaged"), b"no blob at all")
     other = pack(write_features(["coffee"]), codec=CodecName.FP16, fingerprint="f" * 32)
     features.put(blob_key(FINGERPRINT, "foreign"), other)
-    result = Searcher(WordModel(), vectors, features).search("coffee")
+    result = search_in(vectors, features).search("coffee")
     reason = "blobs: 1 damaged, 1 missing, 1 of another model or version"
     assert result.degraded == (Degradation(stage="match", reason=reason, coverage=0.25),)
     assert sorted(found(result)) == sorted(images)
@@ -185,7 +201,7 @@ def test_images_without_a_sound_blob_keep_their_recall_score_and_are_counted() -
 
 def test_exclusion_and_one_to_one_hold_without_blobs() -> None:
     vectors, _ = write_gallery(SHOPS)
-    search = Searcher(WordModel(), vectors, MemoryFeatureStore()).search
+    search = search_in(vectors, MemoryFeatureStore()).search
     assert found(search("coffee NOT closed")) == ["a1"]
     assert found(search("coffee coffee")) == []
 
@@ -201,16 +217,17 @@ def test_an_image_deleted_after_recall_is_left_out() -> None:
     vectors, features = ForgetfulVectorStore(), MemoryFeatureStore()
     for image_id in "ab":
         add_image(vectors, features, image_id, write_features(["tea"]))
-    assert [hit.image_id for hit in Searcher(WordModel(), vectors, features).search("tea").hits] == ["b"]
+    assert [hit.image_id for hit in search_in(vectors, features).search("tea").hits] == ["b"]
 
 
 def test_timings_are_milliseconds_of_each_stage() -> None:
     ticks = (float(tick) for tick in count())
     vectors, features = write_gallery(SHOPS)
-    timings = Searcher(WordModel(), vectors, features, clock=lambda: next(ticks) ** 2).search("tea").timings
-    # Ticks at 0, 1, 4, 9 ... s: encode 0-1, recall 4-9, fetch 16-25, match 36-49 and, for the records, 64-81.
-    assert (timings.encode_ms, timings.recall_ms, timings.fetch_ms, timings.match_ms) == (1000, 5000, 9000, 30000)
-    assert timings.total_ms == 45000
+    timings = search_in(vectors, features, clock=lambda: next(ticks) ** 2).search("tea").timings
+    # Ticks at 0, 1, 4, 9 ... s: encode 0-1, recall 4-9, the matcher 16-64, of which it fetched 25-36, and, for the
+    # records, 81-100.
+    assert (timings.encode_ms, timings.recall_ms, timings.fetch_ms, timings.match_ms) == (1000, 5000, 11000, 56000)
+    assert timings.total_ms == 73000
 
 
 def test_stopping_early_changes_no_hit() -> None:
@@ -238,7 +255,7 @@ def test_blobs_are_fetched_until_no_other_image_can_be_among_the_best() -> None:
     for number in range(40):
         words = ["tea"] if number < 6 else ["other"]
         add_image(vectors, features, f"i{number:02d}", write_features(words))
-    search = Searcher(WordModel(), vectors, features, SearchSettings(round_images=4)).search
+    search = search_in(vectors, features, settings=SearchSettings(round_images=4)).search
     search("tea", top=4)
     assert features.rounds == [4, 8]
     search("tea", top=40)
@@ -247,7 +264,7 @@ def test_blobs_are_fetched_until_no_other_image_can_be_among_the_best() -> None:
 
 def test_rows_of_excluded_words_are_asked_for_only_when_a_blob_is_missing() -> None:
     vectors, features = write_gallery(SHOPS)
-    search = Searcher(WordModel(), vectors, features).search
+    search = search_in(vectors, features).search
     search("coffee NOT closed")
     assert len(vectors.limits) == 1
     features.delete([blob_key(FINGERPRINT, "a2")])

@@ -1,5 +1,7 @@
 from itertools import count
 
+import pytest
+
 from glyphseek.search import Timings
 from glyphseek.search.stopwatch import Stopwatch
 
@@ -14,8 +16,18 @@ def test_steps_that_come_again_are_added_up() -> None:
     assert watch.read().total_ms == 3000.0
 
 
-def test_a_time_measured_elsewhere_is_added() -> None:
-    watch = Stopwatch(lambda: 0.0)
-    watch.add("rerank", 1.5)
-    watch.add("rerank", 2.0)
-    assert watch.read().rerank_ms == 3.5
+def test_part_of_a_step_may_be_told_to_be_another() -> None:
+    ticks = (float(tick) for tick in count())
+    watch = Stopwatch(lambda: next(ticks))
+    with watch.measure("rerank"):
+        watch.move("fetch", of="rerank", milliseconds=300.0)
+    assert (watch.read().fetch_ms, watch.read().rerank_ms) == (300.0, 700.0)
+    assert watch.read().total_ms == 1000.0
+
+
+def test_a_step_that_fails_took_its_time() -> None:
+    ticks = (float(tick) for tick in count())
+    watch = Stopwatch(lambda: next(ticks))
+    with pytest.raises(ZeroDivisionError), watch.measure("recall"):
+        raise ZeroDivisionError
+    assert watch.read().recall_ms == 1000.0

@@ -14,6 +14,7 @@ from glyphseek.cli.console import err, out, print_json
 from glyphseek.cli.gallery import Gallery, check_model, open_gallery, open_reranker
 from glyphseek.errors import GlyphseekError
 from glyphseek.images import path_of, read_image
+from glyphseek.matching import Matcher
 from glyphseek.models.loading import open_model
 from glyphseek.pictures import Panel, draw_hits, save_picture
 from glyphseek.search import Hit, Searcher, SearchResult
@@ -43,7 +44,8 @@ def answer_queries(
         model = open_model(gallery.description.model, device=device)
         check_model(path, gallery.card, model.card)
         with open_reranker(model, gallery.features) as reranker:
-            searcher = Searcher(model, gallery.vectors, gallery.features, reranker=reranker)
+            matcher = Matcher(gallery.features, card=model.card)
+            searcher = Searcher(model, gallery.vectors, matcher=matcher, reranker=reranker)
             results = [
                 searcher.search(one, top=top, rerank=rerank, with_attention=picture is not None) for one in queries
             ]

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from glyphseek.errors import GalleryDamaged
 from glyphseek.evaluation.scoring import query_words
+from glyphseek.fetching import list_faults
 from glyphseek.ranking import fuse
-from glyphseek.reranking import Reranker, list_faults
+from glyphseek.reranking import Reranker
 from glyphseek.types import FloatArray, Fusion, TermFeatures
 
 BELOW = 4.0

@@ -14,9 +14,8 @@ from types import TracebackType
 import numpy as np
 
 from glyphseek.errors import BlobError, BlobForeign, BlobMissing, SettingError, StoreError
+from glyphseek.fetching import CacheStats, LoadError, SingleFlightCache, name_fault
 from glyphseek.ports import FeatureStore, TokenScorer, blob_key
-from glyphseek.reranking.cache import CacheStats, LoadError, SingleFlightCache
-from glyphseek.reranking.faults import name_fault
 from glyphseek.reranking.result import Reranking
 from glyphseek.reranking.settings import RerankerSettings
 from glyphseek.tokens import PackedTokens, open_tokens

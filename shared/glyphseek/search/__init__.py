@@ -1,7 +1,17 @@
-"""From a query to ranked images: encode, recall by vectors, fetch blobs, match exactly."""
+"""From a query to ranked images: encode, recall by vectors, then match or rerank exactly."""
 
 from glyphseek.search.result import Degradation, Hit, SearchResult, Timings
 from glyphseek.search.searcher import Searcher
 from glyphseek.search.settings import SearchSettings
+from glyphseek.search.stages import MatchStage, RerankStage
 
-__all__ = ["Degradation", "Hit", "SearchResult", "SearchSettings", "Searcher", "Timings"]
+__all__ = [
+    "Degradation",
+    "Hit",
+    "MatchStage",
+    "RerankStage",
+    "SearchResult",
+    "SearchSettings",
+    "Searcher",
+    "Timings",
+]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from glyphseek.ports import VectorStore
-from glyphseek.ranking import ImageMatch, QueryPlan, match_image
-from glyphseek.search.candidates import Candidate
+from glyphseek.ranking import QueryPlan, match_image
+from glyphseek.search.candidates import Candidate, candidate_of_recall
 from glyphseek.search.recall import Recall
+from glyphseek.search.scored import Scored
 from glyphseek.search.settings import SearchSettings
 from glyphseek.search.stopwatch import Stopwatch
-from glyphseek.types import Calibration, ImageRecord, ModelCard, TermFeatures
+from glyphseek.tracing import span
+from glyphseek.types import Calibration, ModelCard, TermFeatures
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,7 +49,9 @@ class Job:
         self._asked_rows.update(rows)
         ends = np.cumsum([0, *(len(self.terms[row].vectors_VD) for row in rows)]).tolist()
         limit = self.settings.rows_for(ends[-1], self.top)
-        found = self.vectors.search(np.concatenate([self.terms[row].vectors_VD for row in rows]), limit)
+        vectors_QD = np.concatenate([self.terms[row].vectors_VD for row in rows])
+        with span("search.recall", vectors=len(vectors_QD), limit=limit):
+            found = self.vectors.search(vectors_QD, limit)
         for row, (start, end) in zip(rows, pairwise(ends), strict=True):
             self.recall.add(row, found[start:end], limit)
 
@@ -60,18 +64,29 @@ class Job:
         bounded = self.recall.bound_images(self.card.calibration)
         return bounded[: max(self.settings.candidates, self.top, least)]
 
-    def records_for_places(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
-        """Return the records of the images where the shape of the photo counts, none where it does not."""
-        return self.vectors.get(image_ids) if self.plan.has_phrases else {}
+    def aspects(self, image_ids: Sequence[str]) -> dict[str, float]:
+        """Return width / height of the images where the shape of the photo counts, none where it does not."""
+        if not self.plan.has_phrases:
+            return {}
+        return {one: record.width / record.height for one, record in self.vectors.get(image_ids).items()}
 
-    def match(self, candidate: Candidate, record: ImageRecord | None, calibration: Calibration) -> ImageMatch:
-        """Return how well a candidate answers the query; without a record it counts as square."""
-        return match_image(
+    def score(self, candidate: Candidate, aspects: Mapping[str, float], calibration: Calibration) -> Scored:
+        """Return how well a candidate answers the query; one that `aspects` does not name counts as square."""
+        match = match_image(
             self.plan,
             candidate.similarities_TN,
             candidate.boxes_N4,
-            aspect=1.0 if record is None else record.width / record.height,
+            aspect=aspects.get(candidate.image_id, 1.0),
             calibration=calibration,
             is_coarse=candidate.attention is not None,
             told_TN=candidate.told_TN,
         )
+        return Scored(image_id=candidate.image_id, match=match, stages=candidate.stages, attention=candidate.attention)
+
+    def score_by_recall(self, image_id: str) -> Scored:
+        """Return how well an image answers the query by what its rows say, were they among those that recall found."""
+        with self.watch.measure("recall"):
+            self.ask(self.every_row)
+        with self.watch.measure("match"):
+            candidate = candidate_of_recall(self.recall, image_id)
+            return self.score(candidate, self.aspects([image_id]), self.card.calibration)

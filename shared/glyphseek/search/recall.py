@@ -38,9 +38,12 @@ class Recall:
                 self._floors[row] = max(self._floors[row], similarities[-1])
 
     def similarities(self, image_id: str) -> FloatArray:
-        """Return (T, n) with n the places up to the last one known; what no row says is ABSENT_SIMILARITY."""
-        known = self._found[image_id]
-        width = 1 + max(instance for _, instance in known)
+        """Return (T, n) with n the places up to the last one known; what no row says is ABSENT_SIMILARITY.
+
+        Of an image without any row, that is one place.
+        """
+        known = self._found.get(image_id, {})
+        width = 1 + max((instance for _, instance in known), default=0)
         similarities_TN = np.full((len(self._plan.terms), width), ABSENT_SIMILARITY, dtype=np.float32)
         for place, similarity in known.items():
             similarities_TN[place] = similarity

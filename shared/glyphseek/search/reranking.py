@@ -10,55 +10,79 @@ from dataclasses import replace
 
 import numpy as np
 
-from glyphseek.ranking import ABSENT_SIMILARITY, ImageMatch, QueryPlan, find_regions, forgive, fuse
-from glyphseek.reranking import Reranker, Reranking, list_faults
+from glyphseek.fetching import list_faults
+from glyphseek.ranking import ABSENT_SIMILARITY, QueryPlan, find_regions, forgive, fuse
+from glyphseek.reranking import Reranking
 from glyphseek.search.candidates import Candidate, candidate_of_recall
 from glyphseek.search.job import Job
 from glyphseek.search.result import Degradation
+from glyphseek.search.scored import Scored, order_scored
+from glyphseek.search.stages import STAGE_ERRORS, RerankStage, name_failure
+from glyphseek.tracing import span
 from glyphseek.types import Calibration, FloatArray, Fusion
 
 
 class RerankRun:
     """Finds the best images of one job. Without a reranker, or with depth 0, recall has the last word."""
 
-    def __init__(self, job: Job, reranker: Reranker | None, depth: int) -> None:
+    def __init__(self, job: Job, reranker: RerankStage | None, depth: int) -> None:
         self._job = job
         self._reranker = reranker
         self._depth = depth
-        self._reranking: Reranking | None = None
+        self._degraded: tuple[Degradation, ...] = ()
 
-    def find(self) -> list[tuple[Candidate, ImageMatch]]:
+    def find(self) -> list[Scored]:
         """Return the best images: the reranked ones best first, then the others in the order of recall."""
         job = self._job
         with job.watch.measure("recall"):
             image_ids = [image_id for image_id, _ in job.recall_images(self._depth)]
         candidates = self._rerank(image_ids[: self._depth])
         with job.watch.measure("match"):
-            reranked = self._score(candidates, job.card.rerank_calibration or job.card.calibration)
+            reranked = order_scored(self._score(candidates, self._calibration))
         done = {candidate.image_id for candidate in candidates}
         others = [one for one in image_ids if one not in done] if len(reranked) < job.top else []
         return [*reranked, *self._score_by_recall(others, reranked)][: job.top]
 
+    def look(self, image_id: str) -> Scored:
+        """Return one image with its score, whatever it is."""
+        if not (candidates := self._rerank([image_id])):
+            return self._job.score_by_recall(image_id)
+        with self._job.watch.measure("match"):
+            return self._score(candidates, self._calibration)[0]
+
     def degradations(self) -> tuple[Degradation, ...]:
         """Return what the reranking went without: nothing, or one entry with every fault counted."""
-        found = self._reranking
-        if found is None or not found.faults:
-            return ()
-        return (Degradation(stage="rerank", reason=list_faults(found.faults), coverage=found.coverage),)
+        return self._degraded
+
+    @property
+    def _calibration(self) -> Calibration:
+        return self._job.card.rerank_calibration or self._job.card.calibration
 
     def _rerank(self, image_ids: Sequence[str]) -> list[Candidate]:
         job = self._job
         if self._reranker is None or not image_ids:
             return []
-        found = self._reranking = self._reranker.rerank(job.terms, image_ids, with_attention=True)
-        job.watch.add("fetch", found.fetch_ms)
-        job.watch.add("rerank", found.score_ms)
+        with job.watch.measure("rerank"):
+            found = self._ask(self._reranker, image_ids)
+        if found is None:
+            return []
+        job.watch.move("fetch", of="rerank", milliseconds=found.fetch_ms)
         with job.watch.measure("match"):
             return prepare_reranked(job.plan, found, job.card.fusion)
 
-    def _score_by_recall(
-        self, image_ids: Sequence[str], reranked: Sequence[tuple[Candidate, ImageMatch]]
-    ) -> list[tuple[Candidate, ImageMatch]]:
+    def _ask(self, reranker: RerankStage, image_ids: Sequence[str]) -> Reranking | None:
+        try:
+            with span("search.rerank", images=len(image_ids)):
+                found = reranker.rerank(self._job.terms, image_ids, with_attention=True)
+        except STAGE_ERRORS as error:
+            self._degraded = (Degradation(stage="rerank", reason=name_failure(error), coverage=0.0),)
+            return None
+        if found.faults:
+            reason = list_faults(found.faults)
+            self._degraded = (Degradation(stage="rerank", reason=reason, coverage=found.coverage),)
+        return found
+
+    def _score_by_recall(self, image_ids: Sequence[str], reranked: Sequence[Scored]) -> list[Scored]:
         """Return the images as recall scores them, none above the lowest of the reranked."""
         job = self._job
         if not image_ids:
@@ -66,17 +90,14 @@ class RerankRun:
         with job.watch.measure("recall"):
             job.ask(job.every_row)
         with job.watch.measure("match"):
-            scored = self._score([candidate_of_recall(job.recall, one) for one in image_ids], job.card.calibration)
-        most = reranked[-1][1].score if reranked else 1.0
-        return [(candidate, replace(match, score=min(match.score, most))) for candidate, match in scored]
+            candidates = [candidate_of_recall(job.recall, one) for one in image_ids]
+            scored = order_scored(self._score(candidates, job.card.calibration))
+        most = reranked[-1].match.score if reranked else 1.0
+        return [replace(one, match=replace(one.match, score=min(one.match.score, most))) for one in scored]
 
-    def _score(self, candidates: Sequence[Candidate], calibration: Calibration) -> list[tuple[Candidate, ImageMatch]]:
-        """Return the candidates that score above 0, best first, equal scores by image id."""
-        records = self._job.records_for_places([one.image_id for one in candidates])
-        scored = [(one, self._job.match(one, records.get(one.image_id), calibration)) for one in candidates]
-        return sorted(
-            (pair for pair in scored if pair[1].score > 0), key=lambda pair: (-pair[1].score, pair[0].image_id)
-        )
+    def _score(self, candidates: Sequence[Candidate], calibration: Calibration) -> list[Scored]:
+        aspects = self._job.aspects([one.image_id for one in candidates])
+        return [self._job.score(one, aspects, calibration) for one in candidates]
 
 
 def prepare_reranked(plan: QueryPlan, found: Reranking, fusion: Fusion) -> list[Candidate]:
@@ -111,7 +132,6 @@ def _make_candidate(
     return Candidate(
         image_id=image_id,
         similarities_TN=similarities_TN,
-        best_T=similarities_TN.max(axis=1),
         boxes_N4=regions.boxes_N4,
         stages=("recall", "rerank"),
         told_TN=told_TN,

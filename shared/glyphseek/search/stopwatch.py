@@ -22,12 +22,15 @@ class Stopwatch:
     def measure(self, step: _Step) -> Generator[None]:
         """Add the time of the block to the step."""
         started = self._clock()
-        yield
-        self._seconds[step] += self._clock() - started
+        try:
+            yield
+        finally:
+            self._seconds[step] += self._clock() - started
 
-    def add(self, step: _Step, milliseconds: float) -> None:
-        """Add a time that was measured elsewhere."""
-        self._seconds[step] += milliseconds / 1000
+    def move(self, to: _Step, *, of: _Step, milliseconds: float) -> None:
+        """Count so much of a step's time, which was told by who worked, as another's; what is left is the step's."""
+        self._seconds[to] += milliseconds / 1000
+        self._seconds[of] -= milliseconds / 1000
 
     def read(self) -> Timings:
         """Return the sums in milliseconds."""

@@ -1,23 +1,16 @@
-import numpy as np
-
 from glyphseek.ranking import ImageMatch
-from glyphseek.search.candidates import Candidate
-from glyphseek.search.leaders import Leaders
+from glyphseek.search.scored import Leaders, Scored
 
 
 def lead(top: int, **scores: float) -> Leaders:
     leaders = Leaders(top)
-    nothing = np.empty((1, 0), dtype=np.float32)
     for image_id, score in scores.items():
-        candidate = Candidate(
-            image_id=image_id, similarities_TN=nothing, best_T=nothing[0], boxes_N4=None, stages=("recall",)
-        )
-        leaders.add(candidate, ImageMatch(score=score, matches=()))
+        leaders.add(Scored(image_id=image_id, match=ImageMatch(score=score, matches=()), stages=("recall",)))
     return leaders
 
 
 def best(leaders: Leaders) -> list[str]:
-    return [candidate.image_id for candidate, _ in leaders.best()]
+    return [one.image_id for one in leaders.best()]
 
 
 def test_the_best_come_first_and_equal_scores_by_id() -> None:
@@ -30,9 +23,11 @@ def test_a_score_of_zero_is_no_answer() -> None:
 
 def test_anything_is_admitted_while_there_is_room() -> None:
     assert lead(3, a=0.9, b=0.8).admit(0.0)
+    assert lead(3, a=0.9, b=0.8).least_score == 0.0
 
 
 def test_a_bound_below_the_worst_of_the_best_is_not_admitted() -> None:
     leaders = lead(2, a=0.9, b=0.8, c=0.1)
+    assert leaders.least_score == 0.8
     assert not leaders.admit(0.79)
     assert leaders.admit(0.8)

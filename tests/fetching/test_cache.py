@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from glyphseek.errors import BlobDamaged, BlobError, SettingError, StoreError
-from glyphseek.reranking.cache import SingleFlightCache
+from glyphseek.fetching.cache import SingleFlightCache
 
 Outcome = str | BlobError | StoreError
 

@@ -1,0 +1,166 @@
+"""The job of matching: ids of images to how well their words answer a query. It knows the store by its port only.
+
+T terms, N instances of one or several images, I images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from glyphseek.errors import BlobForeign, InputError, SettingError
+from glyphseek.fetching import BlobReader, CacheStats
+from glyphseek.matching.bar import Bar
+from glyphseek.matching.result import MatchCandidate, MatchedImage, Matching
+from glyphseek.matching.settings import MatcherSettings
+from glyphseek.ports import FeatureStore
+from glyphseek.ranking import QueryPlan, bound_scores, match_image, term_similarities
+from glyphseek.tokens import unpack_vectors
+from glyphseek.tracing import span
+from glyphseek.types import FloatArray, Instances, ModelCard, TermFeatures
+
+_FETCH_SHARE = 0.8
+"""Share of the time left that blobs may take, so that what came can still be matched and sent."""
+_OBJECT_BYTES = 600
+"""What the objects around an image's arrays cost."""
+
+
+class Matcher:
+    """Matches queries with the words that were found in images, fetching them itself; safe to share between threads."""
+
+    def __init__(
+        self,
+        features: FeatureStore,
+        *,
+        card: ModelCard,
+        settings: MatcherSettings | None = None,
+        time_left: Callable[[float], float] = lambda most_s: most_s,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`card` is that of the model whose instances are meant.
+
+        `time_left` returns the seconds that the request which asks has left, at most what it is given. `clock` returns
+        seconds, for the timings in results.
+        """
+        self._card = card
+        self._settings = settings or MatcherSettings()
+        self._clock = clock
+        self._reader = BlobReader[Instances](
+            features,
+            fingerprint=card.fingerprint,
+            open_blob=self._open,
+            weigh=_weigh,
+            cache_bytes=self._settings.cache_bytes,
+            timeout_s=lambda: _FETCH_SHARE * time_left(self._settings.fetch_timeout_s / _FETCH_SHARE),
+        )
+
+    def cache_stats(self) -> CacheStats:
+        """Return what the cache holds and how often it helped."""
+        return self._reader.stats()
+
+    def match(
+        self,
+        plan: QueryPlan,
+        terms: Sequence[TermFeatures],
+        images: Sequence[MatchCandidate],
+        *,
+        top: int = 0,
+        least_score: float = 0.0,
+    ) -> Matching:
+        """Return how well the images answer the plan, whose terms are encoded as `terms`, by exact similarities.
+
+        With `top`, only the so many best are returned; 0 returns all. Images that cannot score `least_score` need not
+        be among them. Those whose blob cannot be used are named and counted by fault. An id named twice is matched
+        once, with the aspect named last.
+
+        Raises SettingError for more images than the settings allow, InputError for terms that are not those of the
+        plan or not of this model's width.
+        """
+        self._check(plan, terms, images)
+        aspects = {one.image_id: one.aspect for one in images}
+        started = self._clock()
+        found = self._reader.read(list(aspects))
+        fetched = self._clock()
+        with span("match.score", images=len(found.values)):
+            matched = self._score(plan, terms, found.values, aspects, Bar(top, least=least_score))
+        return Matching(
+            images=tuple(matched[: top or None]),
+            unusable_ids=found.unusable_ids,
+            asked=len(aspects),
+            faults=found.faults,
+            cache_hits=found.cache_hits,
+            fetched_bytes=found.fetched_bytes,
+            fetch_ms=1000 * (fetched - started),
+            score_ms=1000 * (self._clock() - fetched),
+        )
+
+    def _check(self, plan: QueryPlan, terms: Sequence[TermFeatures], images: Sequence[MatchCandidate]) -> None:
+        if len(images) > self._settings.max_images:
+            raise SettingError(f"{len(images)} images to match, the limit is {self._settings.max_images}")
+        if len(terms) != len(plan.terms):
+            raise InputError(f"{len(terms)} encoded terms for a query of {len(plan.terms)}")
+        for term in terms:
+            if (width := term.vectors_VD.shape[1]) != self._card.vector_width:
+                raise InputError(
+                    f"a term of width {width}; vectors of {self._card.name} have {self._card.vector_width}"
+                )
+
+    def _score(
+        self,
+        plan: QueryPlan,
+        terms: Sequence[TermFeatures],
+        found: Mapping[str, Instances],
+        aspects: Mapping[str, float],
+        bar: Bar,
+    ) -> list[MatchedImage]:
+        """Return the images that may be wanted, best first: scored from the highest bound down, as far as the bar."""
+        image_ids = sorted(found)
+        similarities = _exact_similarities(plan, terms, [found[one].vectors_ND for one in image_ids])
+        matched: list[MatchedImage] = []
+        for place, bound in _order_by_bound(plan, similarities, self._card):
+            if not bar.admit(bound):
+                break
+            image_id = image_ids[place]
+            match = match_image(
+                plan,
+                similarities[place],
+                found[image_id].boxes_N4,
+                aspect=aspects[image_id],
+                calibration=self._card.calibration,
+            )
+            bar.add(match.score)
+            matched.append(MatchedImage(image_id=image_id, match=match))
+        return sorted(matched, key=lambda one: (-one.match.score, one.image_id))
+
+    def _open(self, blob: bytes) -> Instances:
+        instances = unpack_vectors(blob, fingerprint=self._card.fingerprint).instances
+        if instances is None:
+            raise BlobForeign("the blob has no instances")
+        return instances
+
+
+def _exact_similarities(
+    plan: QueryPlan, terms: Sequence[TermFeatures], vectors: Sequence[FloatArray]
+) -> list[FloatArray]:
+    """Return the (T, N) similarities of each image, computed for all of them at once."""
+    if not vectors:
+        return []
+    joined = term_similarities(plan.terms, terms, np.concatenate(vectors))
+    ends = np.cumsum([len(one) for one in vectors])[:-1]
+    return np.split(joined, ends, axis=1)
+
+
+def _order_by_bound(plan: QueryPlan, similarities: Sequence[FloatArray], card: ModelCard) -> list[tuple[int, float]]:
+    """Return the places of images with the score they cannot pass, highest first, equal ones in their order."""
+    if not similarities:
+        return []
+    best_TI = np.stack([one.max(axis=1, initial=-1.0) for one in similarities], axis=1)
+    bounds_I = bound_scores(plan, best_TI, card.calibration)
+    return [(int(place), float(bounds_I[place])) for place in np.argsort(-bounds_I, kind="stable")]
+
+
+def _weigh(instances: Instances) -> int:
+    arrays = instances.vectors_ND.nbytes + instances.boxes_N4.nbytes + instances.scores_N.nbytes
+    return arrays + _OBJECT_BYTES
