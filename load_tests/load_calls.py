@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import quote
 
 import grpc
@@ -21,6 +21,7 @@ from glyphseek.api.v1 import ingest_service_pb2 as ingest
 from glyphseek.api.v1 import search_service_pb2 as search
 from glyphseek.api.v1.ingest_service_pb2_grpc import IngestServiceStub
 from glyphseek.api.v1.search_service_pb2_grpc import SearchServiceStub
+from glyphseek.rpc.wire_errors import DETAILS_KEY, FailedCall
 
 _PATIENCE_S = 30.0
 _CONNECTIONS = 512
@@ -172,12 +173,11 @@ def _metadata(key: str) -> tuple[tuple[str, str], ...]:
 
 
 def _read_error(error: grpc.RpcError) -> Outcome:
-    code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
-    trailing = [str(name) for name, _ in error.trailing_metadata() or ()] if isinstance(error, grpc.Call) else []
+    failed = cast(FailedCall, error)
     return Outcome(
-        error=code.name,
-        is_refused=code is grpc.StatusCode.RESOURCE_EXHAUSTED,
-        tells_when_to_retry="grpc-status-details-bin" in trailing,
+        error=failed.code().name,
+        is_refused=failed.code() is grpc.StatusCode.RESOURCE_EXHAUSTED,
+        tells_when_to_retry=any(name == DETAILS_KEY for name, _ in failed.trailing_metadata() or ()),
     )
 
 
