@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from typing import TextIO
 
 _request_id: ContextVar[str] = ContextVar("glyphseek_request_id", default="")
+_caller: ContextVar[str] = ContextVar("glyphseek_caller", default="")
 _MOST_CHARACTERS = 2000
 _SECRET = re.compile(
     r"(?i)(\b(?:authorization|x-api-key|api[_-]?key|secret[_-]?key|access[_-]?key|token|password)\b['\"]?\s*[=:]\s*['\"]?)"
@@ -34,6 +35,11 @@ def request_id_bound(request_id: str) -> Generator[None]:
         _request_id.reset(before)
 
 
+def note_caller(name: str) -> None:
+    """Put the name of who asks, never a key, on every later line of this task and of the threads it starts."""
+    _caller.set(name)
+
+
 def set_up_logs(service: str, *, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Write all logs of this process as JSON lines to `stream` (stderr), replacing what was set up before."""
     handler = logging.StreamHandler(stream or sys.stderr)
@@ -42,7 +48,8 @@ def set_up_logs(service: str, *, level: str = "INFO", stream: TextIO | None = No
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON: time (UTC), level, service, logger, request_id, message, error."""
+    """Formats a record as one line of JSON: time (UTC), level, service, logger, request_id, caller, message,
+    error."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -60,6 +67,8 @@ class JsonFormatter(logging.Formatter):
         }
         if request_id := _request_id.get():
             line["request_id"] = request_id
+        if caller := _caller.get():
+            line["caller"] = caller
         if record.exc_info:
             line["error"] = mask(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)

@@ -68,12 +68,17 @@ def draw_hits(panels: Sequence[Panel], *, title: str, width: int = 1600) -> RgbI
     return np.asarray(picture)
 
 
-def save_picture(picture: RgbImage, path: Path) -> None:
-    """Write the picture as PNG, whatever the name ends in. Raises StoreFull or StoreUnavailable with the path."""
+def encode_png(picture: RgbImage) -> bytes:
+    """Return the picture as the bytes of a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def save_picture(picture: RgbImage, path: Path) -> None:
+    """Write the picture as PNG, whatever the name ends in. Raises StoreFull or StoreUnavailable with the path."""
     try:
-        path.write_bytes(buffer.getvalue())
+        path.write_bytes(encode_png(picture))
     except OSError as error:
         kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreUnavailable
         raise kind(f"cannot write the picture {path}: {error.strerror}") from error

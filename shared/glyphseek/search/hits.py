@@ -35,6 +35,7 @@ def _describe(job: Job, scored: Scored, record: ImageRecord, *, with_attention: 
         stages=scored.stages,
         matches=scored.match.matches,
         attention=_name_maps(job, scored.attention) if with_attention else None,
+        record=record,
     )
 
 

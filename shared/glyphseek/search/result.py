@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from glyphseek.ranking import TermMatch
-from glyphseek.types import FloatArray
+from glyphseek.types import FloatArray, ImageRecord
 
 Stage = Literal["recall", "rerank", "match"]
 """Recall finds images by their vectors; match scores them exactly with boxes, rerank by their token maps. Which of the
@@ -22,7 +22,8 @@ class Hit:
     displayed image. stages: which scored it, in order; after recall alone nothing is known of places, as when its blob
     could not be used. matches: what answers each word of the query. attention: on request, for each term of the query
     (as it is written in matches) the map (H, W) float32, summing to 1, of where the model saw it in the displayed
-    image, which the grid covers evenly; None for images that were not reranked. Hits are compared without it.
+    image, which the grid covers evenly; None for images that were not reranked. record: all that the gallery knows of
+    the image. Hits are compared without the last two.
     """
 
     image_id: str
@@ -33,6 +34,7 @@ class Hit:
     stages: tuple[Stage, ...]
     matches: tuple[TermMatch, ...]
     attention: Mapping[str, FloatArray] | None = field(default=None, compare=False)
+    record: ImageRecord | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,6 +58,18 @@ class S3Objects:
         end = asyncio.get_running_loop().time() + (self._settings.timeout_s if timeout_s is None else timeout_s)
         return list(await asyncio.gather(*(self._get_one(name, end) for name in names)))
 
+    async def size(self, name: str) -> int | None:
+        """Return how many bytes an object has, None where there is none."""
+        import obstore
+
+        async with self._bounded("look up", name):
+            try:
+                return (await obstore.head_async(self._store, name))["size"]
+            except FileNotFoundError as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+
     async def put(self, name: str, blob: bytes) -> None:
         """Write an object whole or not at all. Raises StoreFull."""
         import obstore
