@@ -2,7 +2,23 @@
 
 from glyphseek.rpc.codec.arrays import decode_array, encode_array
 from glyphseek.rpc.codec.cards import decode_card, encode_card
+from glyphseek.rpc.codec.images import (
+    MOST_FILES,
+    decode_images_request,
+    decode_images_response,
+    decode_record,
+    encode_images_request,
+    encode_images_response,
+    encode_record,
+)
 from glyphseek.rpc.codec.matches import decode_box, decode_term_match, encode_box, encode_term_match
+from glyphseek.rpc.codec.matchings import (
+    MatchQuestion,
+    decode_match_request,
+    decode_matching,
+    encode_match_request,
+    encode_matching,
+)
 from glyphseek.rpc.codec.rerankings import (
     decode_faults,
     decode_rerank_request,
@@ -21,12 +37,19 @@ from glyphseek.rpc.codec.terms import (
 )
 
 __all__ = [
+    "MOST_FILES",
+    "MatchQuestion",
     "decode_array",
     "decode_box",
     "decode_card",
     "decode_faults",
     "decode_features",
+    "decode_images_request",
+    "decode_images_response",
+    "decode_match_request",
+    "decode_matching",
     "decode_plan",
+    "decode_record",
     "decode_rerank_request",
     "decode_reranking",
     "decode_term",
@@ -36,7 +59,12 @@ __all__ = [
     "encode_card",
     "encode_faults",
     "encode_features",
+    "encode_images_request",
+    "encode_images_response",
+    "encode_match_request",
+    "encode_matching",
     "encode_plan",
+    "encode_record",
     "encode_rerank_request",
     "encode_reranking",
     "encode_term",
