@@ -3,19 +3,30 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 from training.toy import toy_network
 
 from glyphseek.datasets.scenes.crops import CropRenderer
+from glyphseek.errors import SettingError
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.sequences import unit_vectors
 from glyphseek.training.annotated import AnnotatedWord, is_held_out_word, spell
-from glyphseek.training.detection import augment_photo, reading_terms
+from glyphseek.training.compute import Compute
+from glyphseek.training.detection import (
+    SceneLosses,
+    SceneStageSettings,
+    augment_photo,
+    draw_window_size,
+    reading_terms,
+    scene_terms,
+)
 from glyphseek.training.loop import LoopSettings, run_stage
 from glyphseek.training.run import RunFolder
 from glyphseek.training.scenes import SceneBatch, TrainingScene, batch_scenes
 
+BOXES = {"open": (10, 12, 60, 30), "exit": (40, 50, 120, 90)}
 WORDS = 32
 ROWS, COLUMNS = 32, 96
 
@@ -62,6 +73,37 @@ def top1(network: Tdsl, batch: SceneBatch) -> float:
         read = unit_vectors(network.image_sequence(torch.cat(rois))[0])
         typed = unit_vectors(network.text_sequence(words))
     return float(((read @ typed.T).argmax(1) == torch.arange(len(words))).float().mean())
+
+
+def test_a_step_sees_about_the_same_area_in_windows_of_every_size() -> None:
+    settings = SceneStageSettings(batch=4, sides=(320, 416, 640))
+
+    drawn = {draw_window_size(settings, np.random.default_rng(seed)) for seed in range(40)}
+
+    assert drawn == {(320, 7), (416, 4), (640, 2)}
+
+
+def test_windows_that_cannot_be_halved_five_times_are_refused() -> None:
+    with pytest.raises(SettingError, match="must divide by 32"):
+        SceneStageSettings(sides=(320, 400))
+
+
+@pytest.mark.parametrize("kind", ["detector", "joint"])
+def test_losses_in_bfloat16_are_float32_and_near_those_in_float32(kind: SceneLosses) -> None:
+    rng = np.random.default_rng(0)
+    words = [AnnotatedWord(word=word, box_4=np.array(box, np.float32)) for word, box in BOXES.items()]
+    pixels = rng.integers(0, 256, (2, 96, 128, 3), dtype=np.uint8)
+    batch = batch_scenes([TrainingScene(pixels=one, words=tuple(words)) for one in pixels])
+    network = toy_network().eval()
+
+    sharp = scene_terms(network, batch, np.random.default_rng(1), kind)
+    rough = scene_terms(network, batch, np.random.default_rng(1), kind, Compute(precision="bfloat16"))
+
+    assert sharp.keys() == rough.keys() >= ({"text", "box", "quality"} if kind == "detector" else {"similarity", "ctc"})
+    for name, value in rough.items():
+        assert value.dtype == torch.float32
+        assert value.item() == pytest.approx(sharp[name].item(), rel=0.05)
+    assert any(value.item() != sharp[name].item() for name, value in rough.items())
 
 
 def test_the_tiny_preset_learns_32_fixed_words_by_heart(tmp_path: Path, crop_renderer: CropRenderer) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from glyphseek.datasets.scenes.crops import CropRenderer
 from glyphseek.errors import SettingError
+from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import ALPHABET, find_preset
 from glyphseek.training.annotated import AnnotatedPhoto, AnnotatedWord, is_held_out_word
 from glyphseek.training.words import (
@@ -24,7 +25,7 @@ from glyphseek.training.words import (
     stack_crops,
 )
 
-BOXES = {"open": (40, 30, 100, 54), "edge": (0, 0, 40, 20)}
+BOXES = {"open": (40, 30, 100, 54), "edge": (0, 0, 24, 10)}
 
 
 def photo_with(path: Path, *others: AnnotatedWord) -> AnnotatedPhoto:
@@ -55,10 +56,10 @@ def test_patches_hold_the_word_where_its_box_says(tmp_path: Path) -> None:
 def test_patches_keep_a_part_of_what_is_around(tmp_path: Path) -> None:
     inner, edge = cut_words(photo_with(tmp_path / "photo.png"))
 
-    assert inner.box_4.tolist() == [8, 8, 68, 32]  # 0.3 x 24 pixels of height, rounded outwards
-    assert inner.pixels.shape[:2] == (40, 76)
-    assert edge.box_4.tolist() == [0, 0, 40, 20]
-    assert edge.pixels.shape[:2] == (26, 46)
+    assert inner.box_4.tolist() == [15, 15, 75, 39]  # 0.6 x 24 pixels of height, rounded outwards
+    assert inner.pixels.shape[:2] == (54, 90)
+    assert edge.box_4.tolist() == [0, 0, 24, 10]
+    assert edge.pixels.shape[:2] == (16, 30)
 
 
 def test_illegible_low_and_narrow_words_are_left_out(tmp_path: Path) -> None:
@@ -134,6 +135,18 @@ def test_each_crop_is_augmented_differently() -> None:
 
     assert len({round(float(mean), 3) for mean in means}) == 40
     assert means.min() < 80 < 120 < means.max()
+
+
+def test_weights_that_read_already_are_trained_without_alignment(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, preset = Tdsl(find_preset("tdsl-small")), find_preset("tdsl-small")
+    terms: dict[int, set[str]] = {}
+    for steps in (0, 10):
+        stage = WordStage(preset, WordStageSettings(batch=2, pool=64, start_with=64, aligned_steps=steps))
+        terms[steps] = set(stage.loss(network, 3, np.random.default_rng(0)))
+        stage.close()
+
+    assert terms == {0: {"similarity", "ctc"}, 10: {"similarity", "ctc", "alignment"}}
 
 
 def test_a_preset_that_reads_the_pyramid_cannot_learn_from_crops() -> None:

@@ -11,16 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glyphseek.errors import SettingError
 from glyphseek.models.tdsl.augmentation import augment_word
-from glyphseek.models.tdsl.detector import assign_targets, detection_loss
+from glyphseek.models.tdsl.detector import assign_targets, detection_terms
 from glyphseek.models.tdsl.losses import ctc_loss, similarity_loss
-from glyphseek.models.tdsl.network import Tdsl
+from glyphseek.models.tdsl.network import DIVISOR, Tdsl
 from glyphseek.models.tdsl.sequences import unit_vectors
-from glyphseek.models.tdsl.settings import TdslSettings
 from glyphseek.training.annotated import is_held_out_word, read_annotated_photos
+from glyphseek.training.compute import ON_CPU, Compute
 from glyphseek.training.replay import ReplayPool
 from glyphseek.training.scenes import SceneBatch, TrainingScene, batch_scenes, cut_scene, make_scenes, read_scene
 
+SceneLosses = Literal["detector", "joint"]
+"""Which losses a stage over scenes trains: the detector's alone, or all of TDSL's."""
+BOX_WEIGHT = 2.0
+"""Reading needs tight boxes: their loss counts twice."""
 MOST_WORDS = 64
 """Words of one batch that the sequence modules read in the joint stage; more are drawn at random."""
 
@@ -34,14 +39,17 @@ class SceneStageSettings:
     backgrounds: Path | None = None
     real_share: float = 0.4
     batch: int = 4
-    side: int = 384
-    """The windows cut from scenes are side x side pixels of the detector's input."""
+    """Windows of the middle one of `sides` a step; of another size, about as many as have the same area."""
+    sides: tuple[int, ...] = (320, 416, 640)
+    """Each step cuts windows of one of these sizes, in pixels of the detector's input: multiples of 32."""
     scales: tuple[float, float] = (0.5, 1.5)
-    """Scenes are resized by a factor drawn log-uniformly from this range before they are cut."""
-    longer_side: int = 704
-    """Real photos are shrunk to this longer side first; `scales` apply on top."""
-    width: int = 640
-    height: int = 480
+    """Rendered scenes are resized by a factor drawn log-uniformly from this range before they are cut."""
+    longer_side: int = 1280
+    """Real photos are shrunk to this longer side first."""
+    real_scales: tuple[float, float] = (0.4, 1.3)
+    """As `scales`, for real photos of `longer_side`."""
+    width: int = 720
+    height: int = 540
     pool: int = 3000
     workers: int = 1
     start_with: int = 200
@@ -49,18 +57,27 @@ class SceneStageSettings:
     """How often a rendered sample is drawn on average."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse windows that the trunk cannot halve five times."""
+        if any(side % DIVISOR for side in self.sides):
+            raise SettingError(f"window sides must divide by {DIVISOR}; {self.sides} do not")
+
 
 class SceneStage:
     """Draws batches of scene windows; `kind` says which losses are trained."""
 
     def __init__(
-        self, preset: TdslSettings, settings: SceneStageSettings, kind: Literal["detector", "joint"] = "detector"
+        self,
+        settings: SceneStageSettings,
+        kind: SceneLosses = "detector",
+        *,
+        compute: Compute = ON_CPU,
     ) -> None:
-        self.name = kind
+        self.name: SceneLosses = kind
         self.parts = ("pyramid", "detector")
         if kind == "joint":
             self.parts = ("pyramid", "detector", "image_sequence", "text_sequence", "ctc")
-        self._preset, self._settings = preset, settings
+        self._settings, self._compute = settings, compute
         self._pool = ReplayPool(
             partial(make_scenes, settings.width, settings.height, settings.backgrounds),
             capacity=settings.pool,
@@ -78,19 +95,7 @@ class SceneStage:
     def loss(self, network: Tdsl, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Return the named terms whose sum is trained, on one fresh batch; the same at every step."""
         del step
-        batch = self._draw(rng)
-        images = network.normalize(augment_photo(batch.images_B3HW, rng))
-        levels = network.levels(images)
-        output = network.detect(levels)
-        limits = self._preset.level_limits
-        targets = [
-            assign_targets(output.points_A2, output.strides_A, boxes, ignored, limits)
-            for boxes, ignored in zip(batch.boxes, batch.ignored, strict=True)
-        ]
-        terms = {"detection": detection_loss(output, targets)}
-        if self.name == "joint":
-            terms |= reading_terms(network, images, levels, batch, rng)
-        return terms
+        return scene_terms(network, self._draw(rng), rng, self.name, self._compute)
 
     def close(self) -> None:
         """Stop the renderer's processes."""
@@ -98,15 +103,42 @@ class SceneStage:
 
     def _draw(self, rng: np.random.Generator) -> SceneBatch:
         settings = self._settings
+        side, count = draw_window_size(settings, rng)
         scenes: list[TrainingScene] = []
-        for _ in range(settings.batch):
-            if self._real and rng.random() < settings.real_share:
-                scene = self._real[int(rng.integers(len(self._real)))]
-            else:
-                scene = self._pool.draw(1, rng)[0]
-            scale = float(np.exp(rng.uniform(*np.log(settings.scales))))
-            scenes.append(cut_scene(scene, settings.side, scale, rng))
+        for _ in range(count):
+            is_real = bool(self._real) and rng.random() < settings.real_share
+            scene = self._real[int(rng.integers(len(self._real)))] if is_real else self._pool.draw(1, rng)[0]
+            bounds = settings.real_scales if is_real else settings.scales
+            scenes.append(cut_scene(scene, side, float(np.exp(rng.uniform(*np.log(bounds)))), rng))
         return batch_scenes(scenes)
+
+
+def draw_window_size(settings: SceneStageSettings, rng: np.random.Generator) -> tuple[int, int]:
+    """Return the side of a step's windows and how many of them have about the area of a usual batch, at least one."""
+    side = int(rng.choice(settings.sides))
+    usual = sorted(settings.sides)[len(settings.sides) // 2]
+    return side, max(1, round(settings.batch * (usual / side) ** 2))
+
+
+def scene_terms(
+    network: Tdsl, batch: SceneBatch, rng: np.random.Generator, kind: SceneLosses, compute: Compute = ON_CPU
+) -> dict[str, Tensor]:
+    """Return the named terms of a batch of windows: those of the detector, for `joint` those of reading too."""
+    settings = network.settings
+    images = network.normalize(augment_photo(batch.images_B3HW, rng))
+    with compute.autocast():
+        levels = network.levels(images)
+        output = network.detect(levels)
+    targets = [
+        assign_targets(output.points_A2, output.strides_A, boxes, ignored, settings.level_limits)
+        for boxes, ignored in zip(batch.boxes, batch.ignored, strict=True)
+    ]
+    terms = detection_terms(output, targets, "iou" if settings.score_by_centredness else "centredness")
+    terms["box"] = BOX_WEIGHT * terms["box"]
+    if kind == "joint":
+        sharp = {stride: level.float() for stride, level in levels.items()}
+        terms |= reading_terms(network, images, sharp, batch, rng)
+    return terms
 
 
 def reading_terms(

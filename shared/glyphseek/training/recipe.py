@@ -23,6 +23,7 @@ from glyphseek.training.cayn.building import build_adapter_stage
 from glyphseek.training.cayn.choices import change, write_settings
 from glyphseek.training.cayn.stage import AdapterStageSettings, Trainee
 from glyphseek.training.cayn.starting import start_network
+from glyphseek.training.compute import Compute, Precision
 from glyphseek.training.detection import SceneStage, SceneStageSettings
 from glyphseek.training.loop import LoopSettings, Stage, run_stage
 from glyphseek.training.reading.reader import Reader
@@ -77,6 +78,8 @@ class Recipe:
     cache: Path | None = None
     """Where stage `adapter` keeps the backbone's tokens; None is a folder of the run."""
     device: str = "cpu"
+    precision: Precision = "float32"
+    """What convolutions and products are computed in; weights and losses stay float32."""
     set: tuple[str, ...] = ()
     """Settings of stage `adapter` other than the preset's: `vpa=off`, `sampling=uniform`, `clip.longer_side=768`."""
 
@@ -153,10 +156,11 @@ def build_stage(recipe: Recipe, preset: TdslSettings) -> Training[Tdsl]:
                 real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed
             ),
             **changes,
+            **({"aligned_steps": 0} if recipe.start else {}),
         )
         return Training(
             network=network,
-            stage=WordStage(preset, words),
+            stage=WordStage(preset, words, compute=Compute(precision=recipe.precision)),
             batch=words.batch,
             validate=WordValidation(validation_crops(recipe, preset)),
         )
@@ -168,7 +172,7 @@ def build_stage(recipe: Recipe, preset: TdslSettings) -> Training[Tdsl]:
     held_out = [scene for folder in recipe.real for scene in held_out_scenes(folder, preset)]
     return Training(
         network=network,
-        stage=SceneStage(preset, scenes, kind),
+        stage=SceneStage(scenes, kind, compute=Compute(precision=recipe.precision)),
         batch=scenes.batch,
         validate=DetectionValidation(held_out),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from glyphseek.models.tdsl.detector import (
     assign_targets,
     centredness,
     decode_detections,
-    detection_loss,
+    detection_terms,
     locations,
 )
 
@@ -102,7 +103,7 @@ def make_output(points: Tensor, strides: Tensor, seed: int) -> DetectorOutput:
     )
 
 
-def reference_loss(output: DetectorOutput, targets: Targets) -> float:
+def reference_loss(output: DetectorOutput, targets: Targets, quality: str) -> dict[str, float]:
     focal = box = centre = weight_sum = 0.0
     positives = int(targets.is_text_A.sum())
     for i in range(len(targets.is_text_A)):
@@ -118,28 +119,51 @@ def reference_loss(output: DetectorOutput, targets: Targets) -> float:
         box += weight * (1 - generalised_iou(wanted, got))
         weight_sum += weight
         q = 1 / (1 + math.exp(-float(output.centredness_BA[0, i])))
-        centre += -weight * math.log(q) - (1 - weight) * math.log(1 - q)
-    return focal / positives + box / weight_sum + centre / positives
+        goal = weight if quality == "centredness" else shared_area(wanted, got) / joint_area(wanted, got)
+        centre += -goal * math.log(q) - (1 - goal) * math.log(1 - q)
+    return {"text": focal / positives, "box": box / weight_sum, "quality": centre / positives}
+
+
+def area(sides: list[float]) -> float:
+    return (sides[0] + sides[2]) * (sides[1] + sides[3])
+
+
+def shared_area(a: list[float], b: list[float]) -> float:
+    return area([min(x, y) for x, y in zip(a, b, strict=True)])
+
+
+def joint_area(a: list[float], b: list[float]) -> float:
+    return area(a) + area(b) - shared_area(a, b)
 
 
 def generalised_iou(a: list[float], b: list[float]) -> float:
-    def area(sides: list[float]) -> float:
-        return (sides[0] + sides[2]) * (sides[1] + sides[3])
-
-    inner, hull = [min(x, y) for x, y in zip(a, b, strict=True)], [max(x, y) for x, y in zip(a, b, strict=True)]
-    union = area(a) + area(b) - area(inner)
-    return area(inner) / union - (area(hull) - union) / area(hull)
+    hull = area([max(x, y) for x, y in zip(a, b, strict=True)])
+    return shared_area(a, b) / joint_area(a, b) - (hull - joint_area(a, b)) / hull
 
 
-def test_loss_equals_focal_plus_giou_plus_centredness_by_loops() -> None:
+@pytest.mark.parametrize("quality", ["centredness", "iou"])
+def test_losses_of_text_boxes_and_quality_are_those_of_loops(quality: Literal["centredness", "iou"]) -> None:
     points, strides = all_locations(256, 256)
     ignored = torch.tensor([[200.0, 200.0, 256.0, 256.0]])
     targets = assign_targets(points, strides, random_boxes(9, 256, 4), ignored, LIMITS)
     output = make_output(points, strides, 5)
 
-    found = float(detection_loss(output, [targets]))
+    found = {name: float(value) for name, value in detection_terms(output, [targets], quality).items()}
 
-    assert found == pytest.approx(reference_loss(output, targets), rel=1e-5)
+    assert found == pytest.approx(reference_loss(output, targets, quality), rel=1e-5)
+
+
+def test_the_quality_of_a_box_moves_no_box() -> None:
+    points, strides = all_locations(64, 64)
+    targets = assign_targets(points, strides, random_boxes(3, 64, 4), torch.zeros(0, 4), LIMITS)
+    output = make_output(points, strides, 5)
+    output.distances_BA4.requires_grad_()
+    output.centredness_BA.requires_grad_()
+
+    detection_terms(output, [targets], "iou")["quality"].backward()
+
+    assert output.distances_BA4.grad is None
+    assert output.centredness_BA.grad is not None
 
 
 def test_loss_without_any_text_is_finite_and_reaches_every_head() -> None:
@@ -148,7 +172,8 @@ def test_loss_without_any_text_is_finite_and_reaches_every_head() -> None:
     for tensor in (output.logits_BA, output.centredness_BA, output.distances_BA4):
         tensor.requires_grad_()
 
-    loss = detection_loss(output, [assign_targets(points, strides, torch.zeros(0, 4), torch.zeros(0, 4), LIMITS)])
+    nothing = assign_targets(points, strides, torch.zeros(0, 4), torch.zeros(0, 4), LIMITS)
+    loss = torch.stack(list(detection_terms(output, [nothing]).values())).sum()
     loss.backward()
 
     assert bool(torch.isfinite(loss))

@@ -85,17 +85,18 @@ class CropRenderer:
         points = warp.apply(frame_points((-wide / 2, -tall / 2, wide / 2, tall / 2), 12))
         low, high = points.min(axis=0), points.max(axis=0)
         size = high - low
-        first, last = low - self._slack(rng, size), high + self._slack(rng, size)
+        error = self.settings.misplacement if chance(rng, self.settings.misplaced) else 1.0
+        first, last = low - self._slack(rng, size, error), high + self._slack(rng, size, error)
         scale = min(1.0, LARGEST_SIDE / float((last - first).max()))
         columns, rows = (max(8, int(side * scale)) for side in (last - first))
         fit = scaling(columns / float(last[0] - first[0]), rows / float(last[1] - first[1]))
         return warp.followed_by(fit @ translation(-float(first[0]), -float(first[1]))), rows, columns
 
-    def _slack(self, rng: np.random.Generator, size: FloatArray) -> FloatArray:
+    def _slack(self, rng: np.random.Generator, size: FloatArray, error: float) -> FloatArray:
         """Return how far the box reaches beyond the word on x and y; negative where it cuts. Ends of long words are cut
-        by a part of a letter at most."""
-        inside = np.minimum(self.settings.tight * size, 2 * self.settings.tight * size.min())
-        outside = np.minimum(self.settings.loose * size, 4 * self.settings.loose * size.min())
+        by a part of a letter at most. `error` multiplies both."""
+        inside = error * np.minimum(self.settings.tight * size, 2 * self.settings.tight * size.min())
+        outside = error * np.minimum(self.settings.loose * size, 4 * self.settings.loose * size.min())
         return (-inside + (inside + outside) * rng.random(2)).astype(np.float32)
 
     def _wear(

@@ -30,6 +30,9 @@ class CropSettings:
     """How far the box may cut into the word, as a share of its side."""
     loose: float = 0.12
     """How far the box may reach beyond the word, as a share of its side."""
+    misplaced: float = 0.4
+    """Share of crops whose box cuts and reaches `misplacement` times as far: as a detector places one box in three."""
+    misplacement: float = 2.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ Boxes are left, top, right, bottom in pixels of the detector's input.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class FcosHead(nn.Module):
         points: list[Tensor] = []
         strides: list[Tensor] = []
         for stride, level in levels.items():
-            heads_B6HW = self.heads(self.tower(level))
+            heads_B6HW = self.heads(self.tower(level)).float()  # distances need more than the 8 bits of bfloat16
             answers.append(
                 torch.cat([heads_B6HW[:, :1], functional.relu(heads_B6HW[:, 1:5]) * stride, heads_B6HW[:, 5:]], 1)
                 .flatten(2)
@@ -147,10 +148,14 @@ def centredness(distances_A4: Tensor) -> Tensor:
     return ratio.clamp(min=0).sqrt()
 
 
-def detection_loss(output: DetectorOutput, targets: list[Targets]) -> Tensor:
-    """Return focal + GIoU + centre-ness loss (TDSL's L_det), each summed and divided by the positives of the batch.
+def detection_terms(
+    output: DetectorOutput, targets: list[Targets], quality: Literal["centredness", "iou"] = "centredness"
+) -> dict[str, Tensor]:
+    """Return TDSL's L_det in its parts: focal loss of text, GIoU loss of boxes, cross entropy of their quality.
 
-    GIoU is weighted by the target centre-ness and normalised by its sum, as in FCOS.
+    Each is summed over the batch and divided by its positives; GIoU is weighted by the target centre-ness and divided
+    by the sum of these weights, as in FCOS. The quality a location learns is its target centre-ness (FCOS), or the IoU
+    of the box that it answers with the true one: what non-maximum suppression should rank by.
     """
     is_text = torch.stack([t.is_text_A for t in targets])
     counted = ~torch.stack([t.is_ignored_A for t in targets])
@@ -159,13 +164,31 @@ def detection_loss(output: DetectorOutput, targets: list[Targets]) -> Tensor:
         output.logits_BA[counted], is_text[counted].float(), alpha=0.25, gamma=2, reduction="sum"
     )
     if not is_text.any():
-        return focal / positives + 0 * (output.distances_BA4.sum() + output.centredness_BA.sum())
+        return {
+            "text": focal / positives,
+            "box": 0 * output.distances_BA4.sum(),
+            "quality": 0 * output.centredness_BA.sum(),
+        }
     wanted = torch.stack([t.distances_A4 for t in targets])[is_text]
     weights = centredness(wanted)
     sides = torch.tensor([-1.0, -1.0, 1.0, 1.0], device=wanted.device)
-    box = generalized_box_iou_loss(output.distances_BA4[is_text] * sides, wanted * sides)
-    centre = functional.binary_cross_entropy_with_logits(output.centredness_BA[is_text], weights, reduction="sum")
-    return focal / positives + (box * weights).sum() / weights.sum().clamp(min=1e-6) + centre / positives
+    found_boxes, wanted_boxes = output.distances_BA4[is_text] * sides, wanted * sides
+    box = generalized_box_iou_loss(found_boxes, wanted_boxes)
+    goal = weights if quality == "centredness" else overlap(found_boxes.detach(), wanted_boxes)
+    bce = functional.binary_cross_entropy_with_logits(output.centredness_BA[is_text], goal, reduction="sum")
+    return {
+        "text": focal / positives,
+        "box": (box * weights).sum() / weights.sum().clamp(min=1e-6),
+        "quality": bce / positives,
+    }
+
+
+def overlap(first_N4: Tensor, second_N4: Tensor) -> Tensor:
+    """Return the IoU (N,) of boxes in pairs."""
+    low, high = torch.maximum(first_N4[:, :2], second_N4[:, :2]), torch.minimum(first_N4[:, 2:], second_N4[:, 2:])
+    shared = (high - low).clamp(min=0).prod(1)
+    areas = (first_N4[:, 2:] - first_N4[:, :2]).prod(1) + (second_N4[:, 2:] - second_N4[:, :2]).prod(1)
+    return shared / (areas - shared).clamp(min=1e-6)
 
 
 def decode_detections(
