@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from glyphseek.config import Config
-from glyphseek.errors import SettingError
+from glyphseek.errors import GalleryNotFound, ModelMismatch, SettingError
 from glyphseek.features.s3 import S3FeatureStore, S3Settings
+from glyphseek.indexing import EncodingSettings
+from glyphseek.models.loading import find_model, lasting_name
+from glyphseek.tokens import CodecName
 from glyphseek.types import ModelCard
+from glyphseek.vectors.milvus_generations import Generation, MilvusGenerations
 from glyphseek.vectors.milvus_server import MilvusStore
 from glyphseek.vectors.milvus_settings import IndexKind, IndexSettings, MilvusSettings
 
@@ -45,3 +49,39 @@ def open_vectors(config: Config, *, gallery: str, card: ModelCard, is_new_genera
 def open_features(config: Config) -> S3FeatureStore:
     """Open the deployment's blobs. Raises StoreUnavailable when the bucket does not answer or is not there."""
     return S3FeatureStore(s3_settings(config))
+
+
+def encoding_settings(config: Config) -> EncodingSettings:
+    """Return how images are turned into blobs. Raises SettingError with the value and what is possible."""
+    codecs = [codec.value for codec in CodecName]
+    if config.codec not in codecs:
+        raise SettingError(f"codec is {config.codec!r}, it must be one of {', '.join(codecs)}")
+    return EncodingSettings(codec=CodecName(config.codec))
+
+
+def choose_model(config: Config, collection: str, *, wanted: str | None = None) -> str:
+    """Return the name or folder of the model for a collection: the wanted one, else its own, else the default.
+
+    Raises ModelMismatch when none of the configured models wrote it, ModelNotFound, StoreUnavailable.
+    """
+    if wanted is not None:
+        return lasting_name(wanted)
+    try:
+        with MilvusGenerations(milvus_settings(config)) as generations:
+            current = generations.current(collection)
+    except GalleryNotFound:
+        return lasting_name(config.models[0])
+    return model_of(config, current)
+
+
+def model_of(config: Config, generation: Generation) -> str:
+    """Return the name of the configured model that wrote a generation. Raises ModelMismatch, ModelNotFound."""
+    from glyphseek.models.checkpoint import load_manifest
+
+    for name in config.models:
+        if load_manifest(find_model(name)).fingerprint == generation.fingerprint:
+            return lasting_name(name)
+    raise ModelMismatch(
+        f"collection {generation.gallery!r} was written by {generation.model} ({generation.fingerprint}), which is not "
+        f"among the models of this deployment: {', '.join(config.models)}"
+    )

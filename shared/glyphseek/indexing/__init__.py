@@ -1,7 +1,10 @@
 """The jobs of indexing: photos into a gallery, and the upkeep of that gallery, over ports only."""
 
+from glyphseek.indexing.arrivals import Arrival, Intaken
+from glyphseek.indexing.bulk import IngestProgress, IngestReport, IngestRequest
 from glyphseek.indexing.encoding import ImageEncoder, ImageEncoding, StoredImage
 from glyphseek.indexing.indexer import HINTS_FILE, Indexer
+from glyphseek.indexing.intake import Intake, IntakeItem, IntakeResult, Removal, photo_key
 from glyphseek.indexing.maintenance import (
     DeleteReport,
     Problem,
@@ -18,6 +21,7 @@ from glyphseek.indexing.settings import EncodingSettings, IndexSettings
 
 __all__ = [
     "HINTS_FILE",
+    "Arrival",
     "DeleteReport",
     "EncodedFile",
     "EncodingSettings",
@@ -27,9 +31,17 @@ __all__ = [
     "IndexReport",
     "IndexSettings",
     "Indexer",
+    "IngestProgress",
+    "IngestReport",
+    "IngestRequest",
+    "Intake",
+    "IntakeItem",
+    "IntakeResult",
+    "Intaken",
     "OpenedPhoto",
     "Outcome",
     "Problem",
+    "Removal",
     "Skip",
     "Stage",
     "StoredImage",
@@ -40,6 +52,7 @@ __all__ = [
     "hash_content",
     "id_of",
     "open_photo",
+    "photo_key",
     "vectors_of",
     "verify",
 ]

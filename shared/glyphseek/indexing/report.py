@@ -15,11 +15,12 @@ class Stage(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a run ended. After CANCELLED and FULL everything committed is kept, and running again goes on from there."""
+    """How a run ended. Unless it is COMPLETE, everything committed is kept, and running again goes on from there."""
 
     COMPLETE = "complete"
     CANCELLED = "cancelled"
     FULL = "full"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

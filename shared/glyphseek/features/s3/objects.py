@@ -93,11 +93,14 @@ class S3Objects:
             async for _ in obstore.list(self._store, chunk_size=1):
                 return
 
-    def list(self) -> Iterator[str]:
-        """Yield all names under the prefix as the server orders them, a page at a time; blocks, needs no event loop."""
+    def list(self, folder: str | None = None) -> Iterator[str]:
+        """Yield all names below a folder, the settings' prefix unless given, as the server orders them.
+
+        Asks for a page at a time; blocks, needs no event loop.
+        """
         import obstore
 
-        prefix = self._settings.prefix.rstrip("/") or None
+        prefix = (self._settings.prefix if folder is None else folder).rstrip("/") or None
         with self._translated("list", self._settings.prefix):
             for page in obstore.list(self._store, prefix, chunk_size=_NAMES_PER_PAGE):
                 yield from (one["path"] for one in page)
