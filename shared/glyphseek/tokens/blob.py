@@ -17,9 +17,9 @@ from glyphseek.tokens.codebook import TokenCodebook
 from glyphseek.tokens.codecs import CODECS, CodecName, find_codec
 from glyphseek.tokens.encoding import EncodedMap, encode_map
 from glyphseek.tokens.header import join_blob, read_header, read_header_of
-from glyphseek.tokens.layout import BlobHeader, Sections, locate
+from glyphseek.tokens.layout import BlobHeader, Sections
 from glyphseek.tokens.packed import PackedTokens, view_tokens
-from glyphseek.tokens.units import read_units
+from glyphseek.tokens.units import read_unit, read_units
 from glyphseek.types import FloatArray, ImageFeatures, Instances, TokenMap
 
 
@@ -98,10 +98,10 @@ def inspect(blob: bytes) -> BlobHeader:
 
 
 def _read_vectors(blob: bytes, header: BlobHeader) -> ImageFeatures:
-    buffer, sections, codec = memoryview(blob), locate(header), CODECS[header.codec].vectors
+    buffer, sections, codec = memoryview(blob), header.sections, CODECS[header.codec].vectors
     global_vector_D = None
     if header.global_width is not None:
-        global_vector_D = read_units(buffer[sections.global_vector], codec, 1, header.global_width)[0]
+        global_vector_D = read_unit(buffer[sections.global_vector], codec, header.global_width)
     return ImageFeatures(
         global_vector_D=global_vector_D,
         instances=None if header.instances_shape is None else _read_instances(buffer, header, sections),

@@ -18,7 +18,7 @@ import zlib
 
 from glyphseek.errors import BlobDamaged, BlobForeign, InputError
 from glyphseek.tokens.codecs import CODECS, CodecName
-from glyphseek.tokens.layout import HEADER_BYTES, VERSION, BlobHeader, locate
+from glyphseek.tokens.layout import HEADER_BYTES, VERSION, BlobHeader
 
 MAGIC = b"GSFB"
 
@@ -29,6 +29,7 @@ _CHECKED_FROM = 8
 _HAS_GLOBAL, _HAS_INSTANCES, _HAS_TOKENS, _HAS_LIKELIHOOD, _IS_MASKED = 1, 2, 4, 8, 16
 _LARGEST_SIDE, _LARGEST_COUNT = 2**16 - 1, 2**32 - 1
 _NO_CODEBOOK = bytes(16)
+_NAMES = {(codec.code, codec.dtype_code): name for name, codec in CODECS.items()}
 
 
 def join_blob(header: BlobHeader, payload: bytes) -> bytes:
@@ -47,10 +48,10 @@ def read_header(blob: bytes) -> BlobHeader:
     magic, crc, version, code, dtype_code = _START.unpack_from(blob)
     if magic != MAGIC:
         raise BlobDamaged(f"blob starts with {magic!r}, expected {MAGIC!r}")
-    codec = _name_codec(code, dtype_code)
+    codec = _NAMES.get((code, dtype_code))
     header = None if version not in HEADER_BYTES or codec is None else _parse(blob, version, codec)
-    if header is not None and len(blob) != locate(header).end:
-        raise BlobDamaged(f"blob has {len(blob)} bytes, its shapes need {locate(header).end}")
+    if header is not None and len(blob) != header.sections.end:
+        raise BlobDamaged(f"blob has {len(blob)} bytes, its shapes need {header.sections.end}")
     found = zlib.crc32(memoryview(blob)[_CHECKED_FROM:])
     if found != crc:
         raise BlobDamaged(f"blob has checksum {found:08x}, its header states {crc:08x}")
@@ -167,10 +168,3 @@ def _is_possible(header: BlobHeader) -> bool:
         return header.kept_tokens is None and not header.has_likelihood and header.codebook is None
     needs_codebook = CODECS[header.codec].residual_bits is not None or header.stored_width != header.tokens_shape[2]
     return header.stored_tokens <= header.cells and (header.codebook is not None or not needs_codebook)
-
-
-def _name_codec(code: int, dtype_code: int) -> CodecName | None:
-    for name, codec in CODECS.items():
-        if (codec.code, codec.dtype_code) == (code, dtype_code):
-            return name
-    return None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glyphseek.tokens.codecs import CODECS, CodecName
 
@@ -34,6 +33,11 @@ class BlobHeader:
     has_likelihood: bool = False
     codebook: str | None = None
     version: int = VERSION
+    sections: Sections = field(init=False, compare=False, repr=False)
+    """Where the parts lie in the blob; found once, since every reader of a blob needs it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sections", locate(self))
 
     @property
     def cells(self) -> int:
@@ -48,7 +52,7 @@ class BlobHeader:
     @property
     def payload_bytes(self) -> int:
         """Return the exact length of the payload that these shapes need."""
-        return locate(self).end - HEADER_BYTES[self.version]
+        return self.sections.end - HEADER_BYTES[self.version]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,27 +74,37 @@ def locate(header: BlobHeader) -> Sections:
 
     Version 2 begins with the tokens, so that scales and halves in them are aligned; version 1 ended with them.
     """
-    codec = CODECS[header.codec]
+    codec, tokens = CODECS[header.codec], header.stored_tokens
     instances, width = header.instances_shape or (0, 0)
-    likelihood_bytes = 4 if header.version == 1 else 1
-    map_sizes = {
-        "tokens": codec.token_bytes(header.stored_tokens, header.stored_width or 0),
-        "likelihood": likelihood_bytes * header.stored_tokens * header.has_likelihood,
-        "mask": 0 if header.kept_tokens is None else math.ceil(header.cells / 8),
-    }
-    vector_sizes = {
-        "global_vector": 0 if header.global_width is None else codec.vectors.size(1, header.global_width),
-        "boxes": 16 * instances,
-        "scores": 4 * instances,
-        "instance_vectors": codec.vectors.size(instances, width),
-    }
+    token_bytes = codec.token_bytes(tokens, header.stored_width or 0)
+    likelihood_bytes = (4 if header.version == 1 else 1) * tokens * header.has_likelihood
+    mask_bytes = 0 if header.kept_tokens is None else -(-header.cells // 8)
+    global_bytes = 0 if header.global_width is None else codec.vectors.size(1, header.global_width)
+    vector_bytes = (global_bytes, 16 * instances, 4 * instances, codec.vectors.size(instances, width))
+    start = HEADER_BYTES[header.version]
     if header.version == 1:
-        sizes = vector_sizes | {"mask": 0, "likelihood": map_sizes["likelihood"], "tokens": map_sizes["tokens"]}
+        vector, boxes, scores, vectors, mask, likelihood, codes = _lay(
+            start, *vector_bytes, mask_bytes, likelihood_bytes, token_bytes
+        )
     else:
-        sizes = map_sizes | vector_sizes
-    places: dict[str, slice] = {}
-    place = HEADER_BYTES[header.version]
-    for name, size in sizes.items():
-        places[name] = slice(place, place + size)
-        place += size
-    return Sections(**places, end=place)
+        codes, likelihood, mask, vector, boxes, scores, vectors = _lay(
+            start, token_bytes, likelihood_bytes, mask_bytes, *vector_bytes
+        )
+    return Sections(
+        tokens=codes,
+        likelihood=likelihood,
+        mask=mask,
+        global_vector=vector,
+        boxes=boxes,
+        scores=scores,
+        instance_vectors=vectors,
+        end=start + token_bytes + likelihood_bytes + mask_bytes + sum(vector_bytes),
+    )
+
+
+def _lay(start: int, *sizes: int) -> list[slice]:
+    """Return slices of these sizes, one behind the other."""
+    places: list[slice] = []
+    for size in sizes:
+        places.append(slice(start, start := start + size))
+    return places

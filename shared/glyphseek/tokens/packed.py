@@ -17,12 +17,14 @@ from glyphseek.tokens.codebook import TokenCodebook
 from glyphseek.tokens.codecs import CODECS, CodecName
 from glyphseek.tokens.encoding import LIKELIHOOD_STEPS
 from glyphseek.tokens.header import read_header_of
-from glyphseek.tokens.layout import BlobHeader, Sections, locate
+from glyphseek.tokens.layout import BlobHeader, Sections
 from glyphseek.tokens.residual import CodeArray, IdArray
-from glyphseek.tokens.units import read_units
+from glyphseek.tokens.units import read_unit
 from glyphseek.types import FloatArray
 
 _INFINITE_HALF = np.uint16(0x7C00)
+_LARGEST_SCALE_BITS = np.float32(int8.LARGEST_SCALE).view(np.uint32)
+"""Bits of floats rise with the floats, and those of negative ones, infinities and NaN lie above: one comparison."""
 CodeArrays = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int8] | CodeArray
 
 
@@ -104,14 +106,14 @@ def open_tokens(blob: bytes, *, fingerprint: str, codebook: TokenCodebook | None
 def view_tokens(blob: bytes, header: BlobHeader, codebook: TokenCodebook | None) -> PackedTokens:
     """Return the token map of a blob whose header was read and has one. Raises as `open_tokens` does."""
     owned = _find_codebook(header, codebook)
-    sections = locate(header)
+    sections = header.sections
     kept_N = _read_mask(blob, header, sections)
     codes, scales_N, centroid_ids_N = _read_tokens(blob, header, sections.tokens.start)
     _check_tokens(header.codec, codes, scales_N, centroid_ids_N, owned)
     global_vector_D = None
     if header.global_width is not None:
         codec = CODECS[header.codec].vectors
-        global_vector_D = read_units(memoryview(blob)[sections.global_vector], codec, 1, header.global_width)[0]
+        global_vector_D = read_unit(memoryview(blob)[sections.global_vector], codec, header.global_width)
     return PackedTokens(
         codec=header.codec,
         shape=header.tokens_shape or (0, 0, 0),
@@ -167,7 +169,7 @@ def _check_tokens(
         raise BlobDamaged("blob holds a token that is not finite")
     if codec is CodecName.FP16 and (codes.view(np.uint16) & _INFINITE_HALF == _INFINITE_HALF).any():
         raise BlobDamaged("blob holds a token that is not finite")
-    if scales_N is not None and not ((scales_N >= 0) & (scales_N <= int8.LARGEST_SCALE)).all():
+    if scales_N is not None and scales_N.view(np.uint32).max(initial=0) > _LARGEST_SCALE_BITS:
         raise BlobDamaged("blob holds a scale that is negative or beyond float32")
     if centroid_ids_N is not None and len(centroid_ids_N):
         tables = None if codebook is None else codebook.centroids_CP

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from glyphseek.errors import BlobDamaged
@@ -22,3 +24,13 @@ def read_units(buffer: memoryview, codec: VectorCodec, rows: int, width: int) ->
         raise BlobDamaged("blob holds a vector that is not finite")
     rows_RD *= (1 / np.maximum(norms_R, _SMALLEST_NORM))[:, None]
     return rows_RD
+
+
+def read_unit(buffer: memoryview, codec: VectorCodec, width: int) -> FloatArray:
+    """Return one such vector (D,): as `read_units` of one row, in half the time. Raises BlobDamaged as it does."""
+    vector_D = codec.decode(buffer, 1, width)[0]
+    norm = math.sqrt(np.einsum("d,d->", vector_D, vector_D))
+    if not math.isfinite(norm):
+        raise BlobDamaged("blob holds a vector that is not finite")
+    vector_D *= np.float32(1 / max(norm, _SMALLEST_NORM))
+    return vector_D

@@ -6,10 +6,10 @@ All that PFCA needs of stored tokens x is <q, x> and sum w x. Both stay in the s
     projection  x = m + B'y       <q, x> = <q, m> + <B q, y>      sum w x = (sum w) m + B' sum w y
     residual    y = centroid + r  <q, y> = <q, centroid> + <q, r>, and one sum over centroids beside one over r
 
-so codes are turned into floats once a batch, never scaled, never moved to their centroid and never widened. Residual
-codes become floats through a table of 256 byte values a column, 1.1 ms for 32 maps of 400 x 128 at four bits. Reading
-similarities straight from such tables (asymmetric distances) takes 0.7 ms, but that for each query, and weighted sums
-would take as long again; the floats serve all queries and both, so codes are unpacked.
+so codes are never scaled, never moved to their centroid and never widened; `packed_rows` multiplies them. Halves become
+floats once a batch, and so do residual codes, through a table of 256 byte values a column: 1.1 ms for 32 maps of 400 x
+128 at four bits. Reading similarities straight from such tables (asymmetric distances) takes 0.7 ms, but that for each
+query, and weighted sums would take as long again; the floats serve all queries and both, so codes are unpacked.
 
 Shape legend: K maps, N tokens of all maps together, map after map, E the model's token width, P the stored width,
 C centroids, Q queries.
@@ -20,17 +20,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from glyphseek.errors import InputError
+from glyphseek.models.cayn.packed_rows import DeviceRows, HostRows, Rows, starts_of, sum_rows
+from glyphseek.tokens import fp16
 from glyphseek.tokens.codebook import TokenCodebook
-from glyphseek.tokens.codecs import CODECS
+from glyphseek.tokens.codecs import CODECS, CodecName
 from glyphseek.tokens.packed import PackedTokens
 from glyphseek.tokens.residual import look_up
 from glyphseek.types import FloatArray
@@ -60,17 +60,17 @@ class TokenBatch:
         self.sizes = tuple(len(one) for one in maps)
         self._maps = tuple(maps)
         self._device = device
-        self._starts_K = torch.tensor([0, *accumulate(self.sizes[:-1])], device=device)
+        self._starts_K = starts_of(self.sizes, device)
         self._scales_N: Tensor | None = None
         self._centroid_ids_N: Tensor | None = None
         self._tables = _Tables()
         first = maps[0]
         if any((one.codec, one.codebook) != (first.codec, first.codebook) for one in maps):
-            self._raw_NP = self._join([one.decode() for one in maps])
+            self._rows = self._put_rows([one.decode() for one in maps])
             return
         if first.codebook is not None:
             self._tables = _load_tables(first.codebook, CODECS[first.codec].residual_bits, device)
-        self._raw_NP = torch.from_numpy(_read_codes(maps)).to(device, torch.float32)
+        self._rows = self._put_rows([_read_codes(one) for one in maps])
         if first.scales_N is not None:
             self._scales_N = self._join([one.scales_N for one in maps if one.scales_N is not None])
         if first.centroid_ids_N is not None:
@@ -86,7 +86,7 @@ class TokenBatch:
         """Return (Q, N) float32: the inner product of each query with each token."""
         tables = self._tables
         queries_QP = queries_QE if tables.basis_PE is None else queries_QE @ tables.basis_PE.T
-        dots_QN = queries_QP @ self._raw_NP.T
+        dots_QN = self._rows.multiply(queries_QP)
         if self._scales_N is not None:
             dots_QN *= self._scales_N
         if self._centroid_ids_N is not None and tables.centroids_CP is not None:
@@ -110,12 +110,12 @@ class TokenBatch:
         """Return (Q, K, E) float32: for each query and map the sum of weight x token over the tokens of the map."""
         tables = self._tables
         scaled_QN = weights_QN if self._scales_N is None else weights_QN * self._scales_N
-        sums_QKP = self._sum_rows(self._raw_NP, None, scaled_QN)
+        sums_QKP = self._rows.sum_up(scaled_QN)
         if self._centroid_ids_N is not None and tables.centroids_CP is not None:
-            sums_QKP += self._sum_rows(tables.centroids_CP, self._centroid_ids_N, weights_QN)
+            sums_QKP += sum_rows(tables.centroids_CP, self._centroid_ids_N, weights_QN, self._starts_K)
         if tables.basis_PE is None or tables.mean_E is None:
             return sums_QKP
-        totals_QK1 = self._sum_rows(weights_QN.new_ones((len(self), 1)), None, weights_QN)
+        totals_QK1 = sum_rows(weights_QN.new_ones((len(self), 1)), None, weights_QN, self._starts_K)
         return sums_QKP @ tables.basis_PE + totals_QK1 * tables.mean_E
 
     def likelihoods(self) -> Tensor:
@@ -126,23 +126,10 @@ class TokenBatch:
         """Return the values of each map's tokens; `PackedTokens.spread` puts them on the map."""
         return values_N.split(self.sizes)
 
-    def _sum_rows(self, rows: Tensor, ids_N: Tensor | None, weights_QN: Tensor) -> Tensor:
-        """Return (Q, K, width): sums over each map of weight x row, token n having row ids_N[n], or n without ids.
-
-        One call for maps of any sizes; 0.05 ms for one query and 32 maps of 400 x 128, where a product for each map
-        takes 0.27.
-        """
-        queries, tokens = weights_QN.shape
-        rows_N = torch.arange(tokens, device=self._device) if ids_N is None else ids_N
-        starts_QK = self._starts_K + tokens * torch.arange(queries, device=self._device)[:, None]
-        sums = functional.embedding_bag(
-            rows_N.repeat(queries),
-            rows,
-            starts_QK.flatten(),
-            mode="sum",
-            per_sample_weights=weights_QN.flatten(),
-        )
-        return sums.unflatten(0, (queries, len(self.sizes)))
+    def _put_rows(self, maps: Sequence[NDArray[np.generic]]) -> Rows:
+        if torch.device(self._device).type == "cpu":
+            return HostRows(maps)
+        return DeviceRows(self._join(maps).float(), self.sizes)
 
     def _join(self, parts: Sequence[NDArray[np.generic]]) -> Tensor:
         return torch.from_numpy(np.concatenate(parts)).to(self._device)
@@ -164,11 +151,12 @@ def _load_tables(codebook: TokenCodebook, bits: int | None, device: str) -> _Tab
     )
 
 
-def _read_codes(maps: Sequence[PackedTokens]) -> NDArray[np.generic]:
-    """Return (N, P) numbers of maps of one codec, before scales, centroids and projection."""
-    codes, first = np.concatenate([one.codes for one in maps]), maps[0]
-    bits = CODECS[first.codec].residual_bits
-    if bits is None or first.codebook is None:
-        return codes
-    _, bytes_RBS = first.codebook.byte_tables(bits)
-    return look_up(codes.view(np.uint8), bytes_RBS)[:, : first.stored_width]
+def _read_codes(one: PackedTokens) -> NDArray[np.generic]:
+    """Return the (n, P) numbers of a map before scales, centroids and projection, as int8 or float32."""
+    bits = CODECS[one.codec].residual_bits
+    if one.codec is CodecName.FP16:
+        return fp16.widen(one.codes.view(np.float16))
+    if bits is None or one.codebook is None:
+        return one.codes
+    _, bytes_RBS = one.codebook.byte_tables(bits)
+    return look_up(one.codes.view(np.uint8), bytes_RBS)[:, : one.stored_width]
