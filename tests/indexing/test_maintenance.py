@@ -109,6 +109,7 @@ def test_the_export_holds_every_record_in_order_and_is_json(gallery: Gallery) ->
         "width": 48,
         "height": 32,
         "instance_count": record.instance_count,
+        "metadata": {},
     }
 
 

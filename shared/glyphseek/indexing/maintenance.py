@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import islice
 
 from glyphseek.errors import BlobDamaged, BlobError, BlobMissing
@@ -112,10 +112,15 @@ def export_records(
     for records in _chunks(vectors.scan()):
         found = _read_features(records, features, fingerprint) if with_boxes else None
         for place, record in enumerate(records):
-            line = asdict(record)
+            line = _describe(record)
             if found is not None:
                 line["instances"] = _boxes_of(found[place])
             yield line
+
+
+def _describe(record: ImageRecord) -> dict[str, object]:
+    plain: dict[str, object] = {one.name: getattr(record, one.name) for one in fields(record)}
+    return plain | {"metadata": dict(record.metadata)}
 
 
 def _problems_of(records: Sequence[ImageRecord], features: FeatureStore, fingerprint: str) -> Iterator[Problem]:
