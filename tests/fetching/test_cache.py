@@ -148,3 +148,15 @@ def test_many_threads_over_few_bytes_get_what_they_ask_for_and_stay_within_bound
 def test_a_negative_capacity_is_refused() -> None:
     with pytest.raises(SettingError, match="-1 bytes"):
         cache(-1)
+
+
+def test_a_value_is_loaded_again_when_its_lifetime_is_over() -> None:
+    now = [0.0]
+    load = Loads()
+    kept = SingleFlightCache[str](
+        100, weigh=len, lifetime_s=lambda key: 5.0 if key == "short" else 50.0, clock=lambda: now[0]
+    )
+    for now[0] in (0.0, 4.9, 5.0, 9.9, 10.0):
+        kept.get(["short", "long"], load)
+    assert load.asked == [("short", "long"), ("short",), ("short",)]
+    assert (kept.stats().kept, kept.stats().held_bytes) == (2, len("short") + len("long"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -32,6 +34,15 @@ class CacheStats:
     held_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept(Generic[V]):
+    """A value, what keeping it costs, and until when it may be used."""
+
+    value: V
+    weight: int
+    until: float
+
+
 class SingleFlightCache(Generic[V]):
     """Keeps the values asked for last, of `capacity_bytes` together at most; safe to share between threads.
 
@@ -39,14 +50,26 @@ class SingleFlightCache(Generic[V]):
     remains.
     """
 
-    def __init__(self, capacity_bytes: int, *, weigh: Callable[[V], int]) -> None:
-        """`weigh` returns the bytes that keeping a value costs. Raises SettingError for a negative capacity."""
+    def __init__(
+        self,
+        capacity_bytes: int,
+        *,
+        weigh: Callable[[V], int],
+        lifetime_s: Callable[[str], float] = lambda _: math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`weigh` returns the bytes that keeping a value costs, `lifetime_s` how long the value of a key may be kept.
+
+        `clock` returns seconds. Raises SettingError for a negative capacity.
+        """
         if capacity_bytes < 0:
             raise SettingError(f"the cache's capacity is {capacity_bytes} bytes, it must be 0 or more")
         self._capacity_bytes = capacity_bytes
         self._weigh = weigh
+        self._lifetime_s = lifetime_s
+        self._clock = clock
         self._lock = threading.Lock()
-        self._values: OrderedDict[str, tuple[V, int]] = OrderedDict()  # the one asked for last stands at the end
+        self._values: OrderedDict[str, _Kept[V]] = OrderedDict()  # the one asked for last stands at the end
         self._flights: dict[str, Future[V | LoadError]] = {}
         self._held_bytes = 0
         self._hits = self._misses = self._joined = self._evicted = 0
@@ -84,10 +107,13 @@ class SingleFlightCache(Generic[V]):
         mine: dict[str, Future[V | LoadError]] = {}
         others: dict[str, Future[V | LoadError]] = {}
         with self._lock:
+            now = self._clock()
             for key in keys:
-                if (kept := self._values.get(key)) is not None:
+                if (kept := self._values.get(key)) is not None and now >= kept.until:
+                    kept = self._let_go(key)
+                if kept is not None:
                     self._values.move_to_end(key)
-                    found[key] = kept[0]
+                    found[key] = kept.value
                 elif (flight := self._flights.get(key)) is not None:
                     others[key] = flight
                 else:
@@ -98,6 +124,7 @@ class SingleFlightCache(Generic[V]):
         return found, mine, others
 
     def _load(self, mine: Mapping[str, Future[V | LoadError]], load: Load[V]) -> dict[str, V | LoadError]:
+        started = self._clock()
         try:
             loaded = load(list(mine))
             outcomes = {key: loaded[key] for key in mine}
@@ -109,7 +136,7 @@ class SingleFlightCache(Generic[V]):
         with self._lock:
             for key, outcome in outcomes.items():
                 if not isinstance(outcome, BlobError | StoreError):
-                    self._keep(key, outcome)
+                    self._keep(key, outcome, started)
         self._end_flights(mine)
         for key, flight in mine.items():
             flight.set_result(outcomes[key])
@@ -120,14 +147,16 @@ class SingleFlightCache(Generic[V]):
             for key in mine:
                 del self._flights[key]
 
-    def _keep(self, key: str, value: V) -> None:
+    def _keep(self, key: str, value: V, asked_at: float) -> None:
         """Keep a value, the lock being held; let go of those not asked for longest until all fit."""
         weight = self._weigh(value)
         if weight > self._capacity_bytes:
             return
-        self._values[key] = value, weight
+        self._values[key] = _Kept(value=value, weight=weight, until=asked_at + self._lifetime_s(key))
         self._held_bytes += weight
         while self._held_bytes > self._capacity_bytes:
-            _, (_, freed) = self._values.popitem(last=False)
-            self._held_bytes -= freed
-            self._evicted += 1
+            self._let_go(next(iter(self._values)))
+
+    def _let_go(self, key: str) -> None:
+        self._held_bytes -= self._values.pop(key).weight
+        self._evicted += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from glyphseek.errors import BlobDamaged, BlobError, BlobMissing, StoreError
 
@@ -18,6 +19,19 @@ def name_fault(error: BlobError | StoreError) -> str:
             return "damaged"
         case _:
             return "of another model or version"
+
+
+def count_faults(errors: Iterable[BlobError | StoreError]) -> dict[str, int]:
+    """Return how many there are of each fault. What a store says may name a blob: all of it counts as the first."""
+    named: dict[str, int] = Counter()
+    unread = ""
+    for error in errors:
+        if isinstance(error, StoreError):
+            unread = unread or name_fault(error)
+            named[unread] += 1
+        else:
+            named[name_fault(error)] += 1
+    return dict(named)
 
 
 def list_faults(faults: Mapping[str, int]) -> str:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+import re
+import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from glyphseek.errors import BlobError, BlobMissing, StoreError
 from glyphseek.fetching.cache import CacheStats, LoadError, SingleFlightCache
-from glyphseek.fetching.faults import name_fault
+from glyphseek.fetching.faults import count_faults
 from glyphseek.ports import FeatureStore, PartialReads, blob_key
 from glyphseek.tracing import span
 
 V = TypeVar("V")
+
+FETCH_SHARE = 0.8
+"""Share of the time left that blobs may take, so that what came in time can still be scored and sent."""
+NAMED_LIFETIME_S = 1.0
+"""How long what a blob held is used again where an id does not say of which content it is: a caller's id may be given
+another photo at any time. An id that is a hash of the content always means the same blob."""
+
+_CONTENT_KEY = re.compile(r".*/[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +43,18 @@ class Fetched(Generic[V]):
     cache_hits: int
     fetched_bytes: int
 
+    @property
+    def asked(self) -> int:
+        """Return how many different images were asked for."""
+        return len(self.values) + len(self.unusable_ids)
+
 
 class BlobReader(Generic[V]):
     """Reads and opens the blobs of one model; safe to share between threads.
 
     A blob is opened (which verifies it) once, and what it holds is kept in a cache bounded in bytes. Concurrent
-    requests for one image cause one read of its blob.
+    requests for one image cause one read of its blob. Ids that are no hash are read again after `NAMED_LIFETIME_S`.
+    Close it after use.
     """
 
     def __init__(
@@ -47,31 +65,41 @@ class BlobReader(Generic[V]):
         open_blob: Callable[[bytes], V],
         weigh: Callable[[V], int],
         cache_bytes: int,
+        threads: int = 1,
         timeout_s: Callable[[], float | None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`open_blob` raises BlobError; `weigh` returns the bytes that keeping a value costs.
 
-        `timeout_s` returns how long a store that reads each blob for itself may take now; None for its own limit.
+        `threads` read and open the blobs of one request, the caller's own among them. `timeout_s` returns how long a
+        store that reads each blob for itself may take now; None for its own limit.
+        `clock` returns seconds, for lifetimes.
         """
         self._store = store
+        self._partial = store if isinstance(store, PartialReads) else None
         self._fingerprint = fingerprint
         self._open_blob = open_blob
-        self._cache = SingleFlightCache[V](cache_bytes, weigh=weigh)
+        self._cache = SingleFlightCache[V](cache_bytes, weigh=weigh, lifetime_s=lifetime_of, clock=clock)
         self._timeout_s = timeout_s
+        self._count = threads
+        # A pool has at least one thread, but starts none before it is given work.
+        self._threads = ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="fetch")
+
+    def close(self) -> None:
+        """Wait for what is being read and end the threads."""
+        self._threads.shutdown()
 
     def stats(self) -> CacheStats:
         """Return what the cache holds and how often it helped."""
         return self._cache.stats()
 
     def read(self, image_ids: Sequence[str]) -> Fetched[V]:
-        """Return what the blobs of the images hold; an id named twice is read once. The store is asked at most once."""
+        """Return what the blobs of the images hold; an id named twice is read once.
+
+        Raises what `timeout_s` does: DeadlineExceeded where there is no time left.
+        """
         lengths: list[int] = []
-
-        def load(keys: Sequence[str]) -> dict[str, V | LoadError]:
-            blobs = self._read_each(keys)
-            lengths.extend(len(blob) if isinstance(blob, bytes) else 0 for blob in blobs)
-            return {key: self._open(blob) for key, blob in zip(keys, blobs, strict=True)}
-
+        load = partial(self._load, lengths=lengths, timeout_s=self._timeout_s())
         with span("blobs.fetch", images=len(image_ids)):
             outcomes = self._cache.get([blob_key(self._fingerprint, one) for one in image_ids], load)
         asked = dict(zip(dict.fromkeys(image_ids), outcomes.values(), strict=True))
@@ -79,15 +107,32 @@ class BlobReader(Generic[V]):
         return Fetched(
             values={one: value for one, value in asked.items() if not isinstance(value, BlobError | StoreError)},
             unusable_ids=tuple(errors),
-            faults=dict(Counter(map(name_fault, errors.values()))),
+            faults=count_faults(errors.values()),
             cache_hits=len(asked) - len(lengths),
             fetched_bytes=sum(lengths),
         )
 
-    def _read_each(self, keys: Sequence[str]) -> Sequence[bytes | StoreError | None]:
+    def _load(self, keys: Sequence[str], *, lengths: list[int], timeout_s: float | None) -> dict[str, V | LoadError]:
+        """Return what the blobs of the keys hold or what is wrong with them; `lengths` gets that of each blob."""
+        count = min(self._count, len(keys))
+        load_part = partial(self._load_part, lengths=lengths, timeout_s=timeout_s)
+        others = [self._threads.submit(load_part, keys[start::count]) for start in range(1, count)]
+        loaded = load_part(keys[::count])
+        for part in others:
+            loaded |= part.result()
+        return loaded
+
+    def _load_part(
+        self, keys: Sequence[str], *, lengths: list[int], timeout_s: float | None
+    ) -> dict[str, V | LoadError]:
+        blobs = self._read_each(keys, timeout_s)
+        lengths.extend(len(blob) if isinstance(blob, bytes) else 0 for blob in blobs)
+        return {key: self._open(blob) for key, blob in zip(keys, blobs, strict=True)}
+
+    def _read_each(self, keys: Sequence[str], timeout_s: float | None) -> Sequence[bytes | StoreError | None]:
         try:
-            if isinstance(self._store, PartialReads):
-                return self._store.get_each(keys, timeout_s=self._timeout_s())
+            if self._partial is not None:
+                return self._partial.get_each(keys, timeout_s=timeout_s)
             return self._store.get(keys)
         except StoreError as error:
             return [error] * len(keys)
@@ -101,3 +146,8 @@ class BlobReader(Generic[V]):
             return self._open_blob(blob)
         except BlobError as error:
             return error
+
+
+def lifetime_of(key: str) -> float:
+    """Return the seconds that what the key's blob holds may be kept: without end where the key says the content."""
+    return math.inf if _CONTENT_KEY.fullmatch(key) else NAMED_LIFETIME_S

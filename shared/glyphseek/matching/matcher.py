@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from glyphseek.errors import BlobForeign, InputError, SettingError
-from glyphseek.fetching import BlobReader, CacheStats
+from glyphseek.fetching import FETCH_SHARE, BlobReader, CacheStats
 from glyphseek.matching.bar import Bar
 from glyphseek.matching.result import MatchCandidate, MatchedImage, Matching
 from glyphseek.matching.settings import MatcherSettings
@@ -21,14 +21,15 @@ from glyphseek.tokens import unpack_vectors
 from glyphseek.tracing import span
 from glyphseek.types import FloatArray, Instances, ModelCard, TermFeatures
 
-_FETCH_SHARE = 0.8
-"""Share of the time left that blobs may take, so that what came can still be matched and sent."""
 _OBJECT_BYTES = 600
 """What the objects around an image's arrays cost."""
 
 
 class Matcher:
-    """Matches queries with the words that were found in images, fetching them itself; safe to share between threads."""
+    """Matches queries with the words that were found in images, fetching them itself; safe to share between threads.
+
+    What was fetched is kept in a cache bounded in bytes. Concurrent requests for one image cause one read of its blob.
+    """
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class Matcher:
             open_blob=self._open,
             weigh=_weigh,
             cache_bytes=self._settings.cache_bytes,
-            timeout_s=lambda: _FETCH_SHARE * time_left(self._settings.fetch_timeout_s / _FETCH_SHARE),
+            timeout_s=lambda: FETCH_SHARE * time_left(self._settings.fetch_timeout_s / FETCH_SHARE),
         )
 
     def cache_stats(self) -> CacheStats:
@@ -88,7 +89,7 @@ class Matcher:
         return Matching(
             images=tuple(matched[: top or None]),
             unusable_ids=found.unusable_ids,
-            asked=len(aspects),
+            asked=found.asked,
             faults=found.faults,
             cache_hits=found.cache_hits,
             fetched_bytes=found.fetched_bytes,

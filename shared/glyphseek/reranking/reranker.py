@@ -6,19 +6,18 @@ T terms, K images with a usable token map, V variants of a term, D width of glob
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 import numpy as np
 
-from glyphseek.errors import BlobError, BlobForeign, BlobMissing, SettingError, StoreError
-from glyphseek.fetching import CacheStats, LoadError, SingleFlightCache, name_fault
-from glyphseek.ports import FeatureStore, TokenScorer, blob_key
+from glyphseek.errors import BlobForeign, SettingError
+from glyphseek.fetching import FETCH_SHARE, BlobReader, CacheStats
+from glyphseek.ports import FeatureStore, TokenScorer
 from glyphseek.reranking.result import Reranking
 from glyphseek.reranking.settings import RerankerSettings
 from glyphseek.tokens import PackedTokens, open_tokens
+from glyphseek.tracing import span
 from glyphseek.types import FloatArray, MapScores, TermFeatures
 
 
@@ -36,17 +35,27 @@ class Reranker:
         *,
         fingerprint: str,
         settings: RerankerSettings | None = None,
+        time_left: Callable[[float], float] = lambda most_s: most_s,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`fingerprint` is that of the scorer's model; `clock` returns seconds, for the timings in results."""
+        """`fingerprint` is that of the scorer's model.
+
+        `time_left` returns the seconds that the request which asks has left, at most what it is given. `clock` returns
+        seconds, for the timings in results.
+        """
         self._scorer = scorer
-        self._features = features
         self._fingerprint = fingerprint
         self._settings = settings or RerankerSettings()
         self._clock = clock
-        self._cache = SingleFlightCache[PackedTokens](self._settings.cache_bytes, weigh=lambda tokens: tokens.nbytes)
-        # A pool has at least one thread, but starts none before it is given work.
-        self._threads = ThreadPoolExecutor(max(1, self._settings.fetch_threads - 1), thread_name_prefix="fetch")
+        self._reader = BlobReader[PackedTokens](
+            features,
+            fingerprint=fingerprint,
+            open_blob=self._open,
+            weigh=lambda tokens: tokens.nbytes,
+            cache_bytes=self._settings.cache_bytes,
+            threads=self._settings.fetch_threads,
+            timeout_s=lambda: FETCH_SHARE * time_left(self._settings.fetch_timeout_s / FETCH_SHARE),
+        )
 
     def __enter__(self) -> Reranker:
         return self
@@ -58,11 +67,11 @@ class Reranker:
 
     def close(self) -> None:
         """Wait for what is being fetched and end the threads; the reranker must not be used afterwards."""
-        self._threads.shutdown()
+        self._reader.close()
 
     def cache_stats(self) -> CacheStats:
         """Return what the cache holds and how often it helped."""
-        return self._cache.stats()
+        return self._reader.stats()
 
     def rerank(
         self, terms: Sequence[TermFeatures], image_ids: Sequence[str], *, with_attention: bool = False
@@ -74,18 +83,18 @@ class Reranker:
         if len(image_ids) > self._settings.max_images:
             raise SettingError(f"{len(image_ids)} images to rerank, the limit is {self._settings.max_images}")
         started = self._clock()
-        outcomes = self._cache.get([blob_key(self._fingerprint, one) for one in image_ids], self._load)
+        found = self._reader.read(image_ids)
         fetched = self._clock()
-        asked = dict(zip(dict.fromkeys(image_ids), outcomes.values(), strict=True))
-        maps = {one: tokens for one, tokens in asked.items() if not isinstance(tokens, BlobError | StoreError)}
-        faults = Counter(name_fault(one) for one in asked.values() if isinstance(one, BlobError | StoreError))
-        cosines_TK, scores = self._score(terms, list(maps.values()), with_attention=with_attention)
+        with span("rerank.score", images=len(found.values), terms=len(terms)):
+            cosines_TK, scores = self._score(terms, list(found.values.values()), with_attention=with_attention)
         return Reranking(
-            image_ids=tuple(maps),
+            image_ids=tuple(found.values),
             cosines_TK=cosines_TK,
             scores=scores,
-            asked=len(asked),
-            faults=dict(faults),
+            asked=found.asked,
+            faults=found.faults,
+            cache_hits=found.cache_hits,
+            fetched_bytes=found.fetched_bytes,
             fetch_ms=1000 * (fetched - started),
             score_ms=1000 * (self._clock() - fetched),
         )
@@ -99,31 +108,10 @@ class Reranker:
             return nothing_TK, MapScores(probabilities_TK=nothing_TK, attention=attention)
         return _cosines(terms, maps), self._scorer.score_maps(terms, maps, with_attention=with_attention)
 
-    def _load(self, keys: Sequence[str]) -> dict[str, PackedTokens | LoadError]:
-        """Return the opened blobs of the keys or what is wrong with them, read by several threads, this one too."""
-        count = min(self._settings.fetch_threads, len(keys))
-        others = [self._threads.submit(self._load_part, keys[start::count]) for start in range(1, count)]
-        loaded = self._load_part(keys[::count])
-        for part in others:
-            loaded |= part.result()
-        return loaded
-
-    def _load_part(self, keys: Sequence[str]) -> dict[str, PackedTokens | LoadError]:
-        try:
-            blobs = self._features.get(keys)
-        except StoreError as error:
-            return dict.fromkeys(keys, error)
-        return {key: self._open(blob) for key, blob in zip(keys, blobs, strict=True)}
-
-    def _open(self, blob: bytes | None) -> PackedTokens | BlobError:
-        if blob is None:
-            return BlobMissing("the image has a row but no blob")
-        try:
-            tokens = open_tokens(blob, fingerprint=self._fingerprint, codebook=self._scorer.codebook)
-        except BlobError as error:
-            return error
+    def _open(self, blob: bytes) -> PackedTokens:
+        tokens = open_tokens(blob, fingerprint=self._fingerprint, codebook=self._scorer.codebook)
         if tokens.global_vector_D is None:
-            return BlobForeign("the blob has no global vector")
+            raise BlobForeign("the blob has no global vector")
         return tokens
 
 

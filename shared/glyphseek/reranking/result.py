@@ -14,8 +14,9 @@ class Reranking:
 
     image_ids: those K, in the order they were asked in. cosines_TK: largest inner product of a term's variants with the
     image's stored global vector. scores: probabilities and attention, columns in the order of `image_ids`. asked: how
-    many different images the request named. faults: the others, counted by what was wrong with their blob. fetch_ms and
-    score_ms: milliseconds until all maps were open, and from there to the scores.
+    many different images the request named. faults: the others, counted by what was wrong with their blob.
+    cache_hits: images whose blob had not to be read. fetched_bytes: of the blobs that were read. fetch_ms and score_ms:
+    milliseconds until all maps were open, and from there to the scores.
     """
 
     image_ids: tuple[str, ...]
@@ -25,6 +26,8 @@ class Reranking:
     faults: Mapping[str, int]
     fetch_ms: float
     score_ms: float
+    cache_hits: int = 0
+    fetched_bytes: int = 0
 
     @property
     def coverage(self) -> float:
