@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from glyphseek.errors import StoreError
+from glyphseek.filters import Filter
 from glyphseek.queries import Term
 from glyphseek.types import FloatArray, ImageFeatures, ImageRecord, MapScores, ModelCard, RgbImage, RowHit, TermFeatures
 
@@ -71,10 +72,11 @@ class VectorStore(Protocol):
         """Write or replace images: `vectors[i]` is (n_i, D) of `records[i]`, n_i may be 0. Vectors first, rows last."""
         ...
 
-    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
         """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
 
-        Rows of images that were never committed are left out.
+        Rows of images that were never committed, or whose metadata `where` does not match, are left out before the
+        limit is applied.
         """
         ...
 
@@ -82,8 +84,8 @@ class VectorStore(Protocol):
         """Return the records that exist; unknown ids are absent from the answer."""
         ...
 
-    def scan(self) -> Iterator[ImageRecord]:
-        """Yield every image once, ordered by image id."""
+    def scan(self, *, after: str = "") -> Iterator[ImageRecord]:
+        """Yield every image whose id comes after `after` once, ordered by image id (by code point)."""
         ...
 
     def delete(self, image_ids: Sequence[str]) -> None:
@@ -92,6 +94,15 @@ class VectorStore(Protocol):
 
     def close(self) -> None:
         """Flush and release the store; it must not be used afterwards."""
+        ...
+
+
+@runtime_checkable
+class LeavesVectors(Protocol):
+    """What a vector store has besides `VectorStore` when writers that die may leave vectors that no image has."""
+
+    def remove_leftovers(self, *, older_than_s: float = 3600.0) -> int:
+        """Remove such vectors that were written longer ago than that, and return how many."""
         ...
 
 

@@ -6,11 +6,15 @@ image), D vector width, E token width, H and W rows and columns of a map.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from glyphseek.metadata import NO_METADATA, Metadata
+from glyphseek.metadata import MetadataValue as MetadataValue
 
 FloatArray = NDArray[np.float32]
 """A float32 array; the name it is bound to carries its shape as a suffix."""
@@ -115,6 +119,7 @@ class ModelCard:
 
     Of a method that reranks, `fusion` says how, and `rerank_calibration` is fitted on what fusion gives; None where
     `calibration` serves both. `asks_whole_text`: a query of several words is one text to it, and not a mean over words.
+    `rerank_depth`: how many images its makers recommend to rerank, from what they measured; None where they do not.
     """
 
     name: str
@@ -130,6 +135,7 @@ class ModelCard:
     rerank_calibration: Calibration | None = None
     fusion: Fusion = Fusion.SUM
     asks_whole_text: bool = False
+    rerank_depth: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +143,8 @@ class ImageRecord:
     """What the gallery knows of one image apart from its features; one row of the vector store, and its commit.
 
     `image_id` is the caller's, or the content hash. `names` are all paths (relative to the indexed folder, `/`
-    separated) that hold this very content. Width and height are those of the displayed image, in pixels.
+    separated) that hold this very content. Width and height are those of the displayed image, in pixels. `metadata` is
+    what the caller says of it, for filters; any mapping becomes `Metadata`, which raises InputError past its bounds.
     """
 
     image_id: str
@@ -146,6 +153,11 @@ class ImageRecord:
     width: int
     height: int
     instance_count: int
+    metadata: Mapping[str, MetadataValue] = field(default=NO_METADATA)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.metadata, Metadata):
+            object.__setattr__(self, "metadata", Metadata(self.metadata))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

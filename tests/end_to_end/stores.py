@@ -14,6 +14,7 @@ import numpy as np
 from indexing.gallery_fakes import WIDTH, card
 
 from glyphseek.features.directory import DirectoryFeatureStore
+from glyphseek.filters import Filter
 from glyphseek.ports import FeatureStore, VectorStore
 from glyphseek.types import FloatArray, ImageRecord, RowHit
 
@@ -39,10 +40,11 @@ class SqliteVectors:
         with self._database:
             self._database.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?)", rows)
 
-    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
         rows: list[tuple[str, FloatArray]] = [
             (image_id, np.frombuffer(blob, dtype="<f4").reshape(-1, WIDTH))
-            for image_id, blob in self._database.execute("SELECT id, vectors FROM images").fetchall()
+            for image_id, record, blob in self._database.execute("SELECT id, record, vectors FROM images").fetchall()
+            if where is None or where.matches(json.loads(record)["metadata"])
         ]
         return [
             sorted(
@@ -59,8 +61,9 @@ class SqliteVectors:
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         return {record.image_id: record for record in self.scan() if record.image_id in image_ids}
 
-    def scan(self) -> Iterator[ImageRecord]:
-        for (text,) in self._database.execute("SELECT record FROM images ORDER BY id").fetchall():
+    def scan(self, *, after: str = "") -> Iterator[ImageRecord]:
+        asked = "SELECT record FROM images WHERE id > ? ORDER BY id"
+        for (text,) in self._database.execute(asked, (after,)).fetchall():
             fields = json.loads(text)
             yield ImageRecord(**{**fields, "names": tuple(fields["names"])})  # pyright: ignore[reportArgumentType]
 
@@ -94,14 +97,14 @@ class SlowVectors:
         self._store.put(records, vectors)
         time.sleep(self._seconds)
 
-    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
-        return self._store.search(vectors_QD, limit)
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
+        return self._store.search(vectors_QD, limit, where=where)
 
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         return self._store.get(image_ids)
 
-    def scan(self) -> Iterator[ImageRecord]:
-        return self._store.scan()
+    def scan(self, *, after: str = "") -> Iterator[ImageRecord]:
+        return self._store.scan(after=after)
 
     def delete(self, image_ids: Sequence[str]) -> None:
         time.sleep(self._seconds)

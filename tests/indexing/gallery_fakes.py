@@ -14,6 +14,7 @@ from PIL import Image
 
 from glyphseek.errors import StoreFull
 from glyphseek.features.memory import MemoryFeatureStore
+from glyphseek.filters import Filter
 from glyphseek.indexing import Indexer, IndexSettings
 from glyphseek.queries import Term
 from glyphseek.types import (
@@ -97,14 +98,14 @@ class FakeVectors:
             self.records[record.image_id] = record
             self.vectors[record.image_id] = array
 
-    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
         raise NotImplementedError
 
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         return {image_id: self.records[image_id] for image_id in image_ids if image_id in self.records}
 
-    def scan(self) -> Iterator[ImageRecord]:
-        yield from [self.records[image_id] for image_id in sorted(self.records)]
+    def scan(self, *, after: str = "") -> Iterator[ImageRecord]:
+        yield from [self.records[image_id] for image_id in sorted(self.records) if image_id > after]
 
     def delete(self, image_ids: Sequence[str]) -> None:
         for image_id in image_ids:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from glyphseek.errors import InputError
 from glyphseek.types import ImageRecord
 
 
@@ -81,10 +82,10 @@ class Catalogue:
         """Return the image that was committed under `key`."""
         return self._by_key.get(key)
 
-    def records(self) -> Iterator[ImageRecord]:
-        """Yield the records of this moment, ordered by image id."""
-        for image in sorted(self._by_id.values(), key=lambda image: image.record.image_id):
-            yield image.record
+    def records(self, *, after: str = "") -> Iterator[ImageRecord]:
+        """Yield the records of this moment whose ids come after `after`, ordered by image id."""
+        found = [image.record for image in self._by_id.values() if image.record.image_id > after]
+        yield from sorted(found, key=lambda record: record.image_id)
 
     def images(self) -> list[CommittedImage]:
         """Return the committed images of this moment, ordered by key."""
@@ -109,4 +110,7 @@ def write_record(record: ImageRecord) -> str:
 def read_record(text: str) -> ImageRecord:
     """Return the record that `write_record` wrote. Raises ValueError, KeyError or TypeError for other text."""
     fields = json.loads(text)
-    return ImageRecord(**(fields | {"names": tuple(fields["names"])}))
+    try:
+        return ImageRecord(**(fields | {"names": tuple(fields["names"])}))
+    except InputError as error:
+        raise ValueError(str(error)) from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glyphseek.filters import Filter
 from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHit
 from glyphseek.vectors.checks import check_put, check_search, has_instance_rows
 
@@ -35,13 +36,14 @@ class MemoryVectorStore:
             self._images[record.image_id] = (record, vectors_ND.astype(np.float32))
         self._table = None
 
-    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
         """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
 
-        Raises InputError for queries of another width and a limit outside 1 to 10,000.
+        Rows of images whose metadata `where` does not match are left out before the limit is applied. Raises InputError
+        for queries of another width and a limit outside 1 to 10,000.
         """
         check_search(vectors_QD, limit, self._card)
-        table = self._tabulate()
+        table = self._tabulate() if where is None else self._tabulate_matching(where)
         similarities_QR = vectors_QD @ table.vectors_RD.T
         best_QL = np.argsort(-similarities_QR, axis=1, kind="stable")[:, :limit]
         return [
@@ -53,9 +55,9 @@ class MemoryVectorStore:
         """Return the records that exist; unknown ids are absent from the answer."""
         return {image_id: self._images[image_id][0] for image_id in image_ids if image_id in self._images}
 
-    def scan(self) -> Iterator[ImageRecord]:
-        """Yield every image that existed at the call once, ordered by image id."""
-        yield from [self._images[image_id][0] for image_id in sorted(self._images)]
+    def scan(self, *, after: str = "") -> Iterator[ImageRecord]:
+        """Yield every image that existed at the call and whose id comes after `after` once, ordered by image id."""
+        yield from [self._images[image_id][0] for image_id in sorted(self._images) if image_id > after]
 
     def delete(self, image_ids: Sequence[str]) -> None:
         """Remove images; unknown ids are ignored."""
@@ -75,15 +77,20 @@ class MemoryVectorStore:
     def _tabulate(self) -> _Table:
         table = self._table
         if table is None:
-            ordered = sorted(self._images)
-            empty_0D = np.empty((0, self._card.vector_width), dtype=np.float32)
-            arrays = [self._images[image_id][1] for image_id in ordered]
-            table = self._table = _Table(
-                vectors_RD=np.concatenate([empty_0D, *arrays]),
-                image_ids=[image_id for image_id, rows in zip(ordered, arrays, strict=True) for _ in rows],
-                instances=[instance for rows in arrays for instance in range(len(rows))],
-            )
+            table = self._table = self._table_of(sorted(self._images))
         return table
+
+    def _tabulate_matching(self, where: Filter) -> _Table:
+        return self._table_of([one for one in sorted(self._images) if where.matches(self._images[one][0].metadata)])
+
+    def _table_of(self, image_ids: Sequence[str]) -> _Table:
+        empty_0D = np.empty((0, self._card.vector_width), dtype=np.float32)
+        arrays = [self._images[image_id][1] for image_id in image_ids]
+        return _Table(
+            vectors_RD=np.concatenate([empty_0D, *arrays]),
+            image_ids=[image_id for image_id, rows in zip(image_ids, arrays, strict=True) for _ in rows],
+            instances=[instance for rows in arrays for instance in range(len(rows))],
+        )
 
     def _hit(self, table: _Table, row: int, similarity: float) -> RowHit:
         instance = table.instances[row] if has_instance_rows(self._card) else None

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from glyphseek.errors import GalleryDamaged, StoreError, StoreUnavailable
+from glyphseek.filters import Filter
 from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHit
 from glyphseek.vectors.catalogue import Catalogue, CommittedImage, read_record, write_record
 from glyphseek.vectors.checks import MAX_INSTANCES, check_put, check_search, has_instance_rows
@@ -114,20 +115,21 @@ class MilvusLiteStore:
                 self._put_at_once(table, records[part], vectors[part])
             self._tidy(table)
 
-    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
         """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
 
         Exact, and of one moment: an image that is written or removed meanwhile is there whole or not at all. Rows of
-        images that were never committed are left out. Raises InputError for queries of another width and a limit
+        images that were never committed, or whose metadata `where` does not match, are left out before the limit is
+        applied. Raises InputError for queries of another width and a limit
         outside 1 to 10,000.
         """
         check_search(vectors_QD, limit, self._card)
         vectors_QD = vectors_QD.astype(np.float32, copy=False)
         table = self._open_table()
         try:
-            found = table.search(vectors_QD, limit)
+            found = table.search(vectors_QD, limit, where=where)
         except GalleryDamaged:
-            found = self._make_again(table).search(vectors_QD, limit)
+            found = self._make_again(table).search(vectors_QD, limit, where=where)
         has_instances = has_instance_rows(self._card)
         return [order_hits(hits, limit=limit, has_instances=has_instances) for hits in found]
 
@@ -136,9 +138,9 @@ class MilvusLiteStore:
         found = ((image_id, self._catalogue.find(image_id)) for image_id in image_ids)
         return {image_id: image.record for image_id, image in found if image is not None}
 
-    def scan(self) -> Iterator[ImageRecord]:
-        """Yield every image that exists when the first is asked for, once, ordered by image id."""
-        return self._catalogue.records()
+    def scan(self, *, after: str = "") -> Iterator[ImageRecord]:
+        """Yield every image that exists when the first is asked for and comes after `after`, once, ordered by id."""
+        return self._catalogue.records(after=after)
 
     def delete(self, image_ids: Sequence[str]) -> None:
         """Remove images, row first; unknown ids are ignored. A removed image is never in a later answer."""
