@@ -9,6 +9,7 @@ import numpy as np
 
 from glyphseek.errors import QueryError
 from glyphseek.features.memory import MemoryFeatureStore
+from glyphseek.filters import Filter
 from glyphseek.ports import blob_key
 from glyphseek.queries import Term, TermKind
 from glyphseek.tokens import CodecName, pack
@@ -19,6 +20,7 @@ from glyphseek.types import (
     ImageFeatures,
     ImageRecord,
     Instances,
+    MetadataValue,
     ModelCard,
     RgbImage,
     RowHit,
@@ -88,14 +90,15 @@ class ExhaustiveVectorStore:
             self._records[record.image_id] = record
             self._vectors[record.image_id] = vectors_ND
 
-    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
         self.limits.append(limit)
-        return [self._search_one(vector_D, limit) for vector_D in vectors_QD]
+        return [self._search_one(vector_D, limit, where) for vector_D in vectors_QD]
 
-    def _search_one(self, vector_D: FloatArray, limit: int) -> list[RowHit]:
+    def _search_one(self, vector_D: FloatArray, limit: int, where: Filter | None) -> list[RowHit]:
         hits = [
             RowHit(image_id=image_id, instance=place, similarity=float(similarity))
             for image_id, vectors_ND in self._vectors.items()
+            if where is None or where.matches(self._records[image_id].metadata)
             for place, similarity in enumerate(vectors_ND @ vector_D)
         ]
         return sorted(hits, key=lambda hit: (-hit.similarity, hit.image_id, hit.instance))[:limit]
@@ -103,8 +106,8 @@ class ExhaustiveVectorStore:
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         return {one: self._records[one] for one in image_ids if one in self._records}
 
-    def scan(self) -> Iterator[ImageRecord]:
-        yield from (self._records[one] for one in sorted(self._records))
+    def scan(self, *, after: str = "") -> Iterator[ImageRecord]:
+        yield from (self._records[one] for one in sorted(self._records) if one > after)
 
     def delete(self, image_ids: Sequence[str]) -> None:
         for one in image_ids:
@@ -150,6 +153,7 @@ def add_image(
     *,
     width: int = 100,
     height: int = 100,
+    metadata: Mapping[str, MetadataValue] | None = None,
 ) -> None:
     """Write the blob and then the row of one image."""
     assert found.instances is not None
@@ -161,5 +165,6 @@ def add_image(
         width=width,
         height=height,
         instance_count=len(found.instances),
+        metadata=metadata or {},
     )
     vectors.put([record], [found.instances.vectors_ND])

@@ -19,6 +19,7 @@ from fakes.word_gallery import (
 
 from glyphseek.errors import QueryError, SettingError, StoreUnavailable
 from glyphseek.features.memory import MemoryFeatureStore
+from glyphseek.filters import Filter, parse_filter
 from glyphseek.matching import Matcher, MatcherSettings
 from glyphseek.ports import FeatureStore, blob_key
 from glyphseek.search import Degradation, Searcher, SearchResult, SearchSettings
@@ -207,8 +208,8 @@ def test_exclusion_and_one_to_one_hold_without_blobs() -> None:
 
 
 class ForgetfulVectorStore(ExhaustiveVectorStore):
-    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
-        rows = super().search(vectors_QD, limit)
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
+        rows = super().search(vectors_QD, limit, where=where)
         self.delete(["a"])
         return rows
 
@@ -270,3 +271,30 @@ def test_rows_of_excluded_words_are_asked_for_only_when_a_blob_is_missing() -> N
     features.delete([blob_key(FINGERPRINT, "a2")])
     assert found(search("coffee NOT closed")) == ["a1"]
     assert len(vectors.limits) == 3
+
+
+def test_only_images_that_the_filter_matches_are_hits() -> None:
+    vectors, features = write_gallery({})
+    for image_id, year in (("a", 2019), ("b", 2021), ("c", 2023)):
+        add_image(vectors, features, image_id, write_features(["tea"]), metadata={"year": float(year)})
+    search = search_in(vectors, features).search
+    assert [hit.image_id for hit in search("tea", where=parse_filter("year > 2020")).hits] == ["b", "c"]
+    assert search("tea", where=parse_filter("year > 2030")).hits == ()
+    features.delete([blob_key(FINGERPRINT, "b")])  # rows of every word are asked for, with the filter
+    result = search("tea NOT milk", where=parse_filter("year > 2020"))
+    assert [hit.image_id for hit in result.hits] == ["b", "c"]
+
+
+def test_a_matcher_that_keeps_instances_answers_the_same() -> None:
+    vectors, features = write_gallery(SHOPS)
+    keeping = Searcher(WordModel(VOCABULARY), vectors, matcher=Matcher(features, card=CARD)).search
+    plain = search_in(vectors, features).search
+    for query in ("coffee", "coffee open", "coffee", '"bank of america"', "tea OR closed", "coffee"):
+        assert keeping(query).hits == plain(query).hits
+
+
+def test_without_a_matcher_recall_answers_alone() -> None:
+    result = Searcher(WordModel(VOCABULARY), write_gallery(SHOPS)[0]).search("coffee NOT closed")
+    assert found(result) == ["a1"]
+    assert {hit.stages for hit in result.hits} == {("recall",)}
+    assert result.degraded == ()

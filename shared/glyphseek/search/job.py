@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from glyphseek.filters import Filter
 from glyphseek.ports import VectorStore
 from glyphseek.ranking import QueryPlan, match_image
 from glyphseek.search.candidates import Candidate, candidate_of_recall
@@ -21,7 +22,10 @@ from glyphseek.types import Calibration, ModelCard, TermFeatures
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """One search: `top` hits for the `plan` of a query whose T terms are encoded as `terms`."""
+    """One search: `top` hits for the `plan` of a query whose T terms are encoded as `terms`.
+
+    Only images whose metadata `where` matches are recalled; None recalls all.
+    """
 
     card: ModelCard
     vectors: VectorStore
@@ -30,6 +34,7 @@ class Job:
     terms: Sequence[TermFeatures]
     top: int
     watch: Stopwatch
+    where: Filter | None = None
     recall: Recall = field(init=False)
     _asked_rows: set[int] = field(default_factory=set[int])
 
@@ -51,7 +56,7 @@ class Job:
         limit = self.settings.rows_for(ends[-1], self.top)
         vectors_QD = np.concatenate([self.terms[row].vectors_VD for row in rows])
         with span("search.recall", vectors=len(vectors_QD), limit=limit):
-            found = self.vectors.search(vectors_QD, limit)
+            found = self.vectors.search(vectors_QD, limit, where=self.where)
         for row, (start, end) in zip(rows, pairwise(ends), strict=True):
             self.recall.add(row, found[start:end], limit)
 

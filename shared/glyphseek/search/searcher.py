@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from glyphseek.errors import ImageNotFound, SettingError
+from glyphseek.filters import Filter
 from glyphseek.ports import Model, VectorStore
 from glyphseek.queries import Expression, parse_query
 from glyphseek.ranking import plan_query
@@ -47,15 +48,21 @@ class Searcher:
         self._clock = clock
 
     def search(
-        self, query: str, *, top: int = 10, rerank: int | None = None, with_attention: bool = False
+        self,
+        query: str,
+        *,
+        top: int = 10,
+        rerank: int | None = None,
+        where: Filter | None = None,
+        with_attention: bool = False,
     ) -> SearchResult:
         """Return the `top` best hits, best first; images with an excluded word are left out.
 
-        Candidates are the images that recall likes best for any required word of the query. With a model of instances
-        they are matched exactly, until no other can be among the best. With a model of token maps the `rerank` best of
-        recall (None: as the settings say, 0: none) are reranked and stand before all others; `with_attention` adds the
-        maps to the hits. Where a blob cannot be used, or the second stage does not answer, images keep their place in
-        recall and the result says so.
+        Only images whose metadata `where` matches are looked at. Candidates are those that recall likes best for any
+        required word of the query. With a model of instances they are matched exactly, until no other can be among the
+        best. With a model of token maps the `rerank` best of recall (None: as the settings say, 0: none) are
+        reranked and stand before all others; `with_attention` adds the maps to the hits. Where a blob cannot be used,
+        or the second stage does not answer, images keep their place in recall and the result says so.
 
         Raises QueryError for a query that cannot be asked, SettingError for `top` outside 1 to the settings' `max_top`
         or `rerank` outside 0 to `max_rerank` or asked of a model without token maps, StoreError when the vector store
@@ -66,7 +73,7 @@ class Searcher:
         depth = self._check_depth(rerank)
         expression = parse_query(query)
         with span("search"):
-            job = self._start(expression, top)
+            job = self._start(expression, top, where)
             run = self._plan_run(job, depth)
             hits = describe_hits(job, run.find(), with_attention=with_attention)
         return SearchResult(
@@ -98,14 +105,21 @@ class Searcher:
             raise ImageNotFound(f"there is no image {image_id!r} any more")
         return hits[0], run.degradations()
 
-    def _start(self, expression: Expression, top: int) -> Job:
+    def _start(self, expression: Expression, top: int, where: Filter | None = None) -> Job:
         card = self._model.card
         plan = plan_query(expression, max_term_characters=card.max_query_characters)
         watch = Stopwatch(self._clock)
         with watch.measure("encode"), span("search.encode", terms=len(plan.terms)):
             terms = self._model.encode_terms(plan.terms)
         return Job(
-            card=card, vectors=self._vectors, settings=self._settings, plan=plan, terms=terms, top=top, watch=watch
+            card=card,
+            vectors=self._vectors,
+            settings=self._settings,
+            plan=plan,
+            terms=terms,
+            top=top,
+            watch=watch,
+            where=where,
         )
 
     def _plan_run(self, job: Job, depth: int) -> MatchRun | RerankRun:
