@@ -1,0 +1,55 @@
+"""A feature store that is connected when it is first needed: the gateway starts, and searches, without it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from glyphseek.ports import FeatureStore
+
+
+class ClosableFeatures(FeatureStore, Protocol):
+    """A feature store with a connection."""
+
+    def close(self) -> None:
+        """Disconnect."""
+        ...
+
+
+class LateFeatures:
+    """The store that `connect` returns, or whatever it raises; then it is tried again with the next call."""
+
+    def __init__(self, connect: Callable[[], ClosableFeatures]) -> None:
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._connected: ClosableFeatures | None = None
+
+    def put(self, key: str, blob: bytes) -> None:
+        """Write the blob."""
+        self._store.put(key, blob)
+
+    def get(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the blobs."""
+        return self._store.get(keys)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove blobs."""
+        self._store.delete(keys)
+
+    def scan(self) -> Iterator[str]:
+        """Yield every key."""
+        return self._store.scan()
+
+    def close(self) -> None:
+        """Disconnect, if it was connected."""
+        with self._lock:
+            if self._connected is not None:
+                self._connected.close()
+
+    @property
+    def _store(self) -> ClosableFeatures:
+        with self._lock:
+            if self._connected is None:
+                self._connected = self._connect()
+            return self._connected
