@@ -62,8 +62,8 @@ def describe(protos: Path = PROTOS) -> FileDescriptorSet:
 
 
 def read_released() -> FileDescriptorSet:
-    """Return the contract that callers of the last release rely on."""
-    return FileDescriptorSet.FromString(RELEASED.read_bytes())
+    """Return the contract that callers of the last release rely on; an empty one before the first."""
+    return FileDescriptorSet.FromString(RELEASED.read_bytes() if RELEASED.exists() else b"")
 
 
 def find_drift(code: Path) -> Iterator[str]:

@@ -27,6 +27,7 @@ def encode_card(card: ModelCard) -> pb.ModelCard:
         rerank_calibration=None if card.rerank_calibration is None else _encode_calibration(card.rerank_calibration),
         fusion=card.fusion,
         asks_whole_text=card.asks_whole_text,
+        rerank_depth=card.rerank_depth,
     )
 
 
@@ -54,6 +55,7 @@ def decode_card(message: pb.ModelCard) -> ModelCard:
         rerank_calibration=_decode_calibration(message.rerank_calibration) if has_rerank else None,
         fusion=fusion,
         asks_whole_text=message.asks_whole_text,
+        rerank_depth=message.rerank_depth if message.HasField("rerank_depth") else None,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from glyphseek import errors
 from glyphseek.api.v1 import encoder_service_pb2 as pb
 from glyphseek.api.v1 import types_pb2
 from glyphseek.errors import ImageError, InputError
 from glyphseek.indexing import EncodedFile, StoredImage
+from glyphseek.metadata import Metadata, MetadataValue
 from glyphseek.rpc.codec.arrays import decode_array, encode_array
 from glyphseek.types import ImageRecord
 
@@ -29,11 +30,12 @@ def encode_record(record: ImageRecord) -> types_pb2.ImageRecord:
         width=record.width,
         height=record.height,
         instance_count=record.instance_count,
+        metadata=encode_metadata(record.metadata),
     )
 
 
 def decode_record(message: types_pb2.ImageRecord) -> ImageRecord:
-    """Return what is known of one image."""
+    """Return what is known of one image. Raises InputError for impossible metadata."""
     return ImageRecord(
         image_id=message.image_id,
         content_hash=message.content_hash,
@@ -41,7 +43,18 @@ def decode_record(message: types_pb2.ImageRecord) -> ImageRecord:
         width=message.width,
         height=message.height,
         instance_count=message.instance_count,
+        metadata=decode_metadata(message.metadata),
     )
+
+
+def encode_metadata(metadata: Mapping[str, MetadataValue]) -> dict[str, types_pb2.MetadataValue]:
+    """Return what a caller says of an image."""
+    return {key: _encode_value(value) for key, value in metadata.items()}
+
+
+def decode_metadata(messages: Mapping[str, types_pb2.MetadataValue]) -> Metadata:
+    """Return what a caller says of an image. Raises InputError past a bound of `Metadata`, and for a missing value."""
+    return Metadata({key: _decode_value(key, message) for key, message in messages.items()})
 
 
 def encode_images_request(fingerprint: str, files: Sequence[EncodedFile]) -> pb.EncodeImagesRequest:
@@ -69,6 +82,28 @@ def decode_images_response(
     if len(response.images) != images:
         raise InputError(f"{len(response.images)} answers came for {images} images")
     return [_decode_outcome(one, width) for one in response.images]
+
+
+def _encode_value(value: MetadataValue) -> types_pb2.MetadataValue:
+    match value:
+        case bool():
+            return types_pb2.MetadataValue(flag=value)
+        case str():
+            return types_pb2.MetadataValue(text=value)
+        case _:
+            return types_pb2.MetadataValue(number=value)
+
+
+def _decode_value(key: str, message: types_pb2.MetadataValue) -> MetadataValue:
+    match message.WhichOneof("kind"):
+        case "text":
+            return message.text
+        case "number":
+            return message.number
+        case "flag":
+            return message.flag
+        case _:
+            raise InputError(f"metadata {key!r} has no value")
 
 
 def _encode_outcome(outcome: StoredImage | ImageError) -> pb.EncodedImage:

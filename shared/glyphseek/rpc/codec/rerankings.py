@@ -51,6 +51,8 @@ def encode_reranking(reranking: Reranking) -> pb.RerankResponse:
             asked=reranking.asked,
             usable=len(reranking.image_ids),
             faults=encode_faults(reranking.faults),
+            cache_hits=reranking.cache_hits,
+            fetched_bytes=reranking.fetched_bytes,
             fetch_ms=reranking.fetch_ms,
             score_ms=reranking.score_ms,
         ),
@@ -71,6 +73,8 @@ def decode_reranking(response: pb.RerankResponse, *, terms: int, with_attention:
         faults=decode_faults(response.report),
         fetch_ms=response.report.fetch_ms,
         score_ms=response.report.score_ms,
+        cache_hits=response.report.cache_hits,
+        fetched_bytes=response.report.fetched_bytes,
     )
 
 
