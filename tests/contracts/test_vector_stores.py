@@ -5,14 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import pytest
 from contracts.stores import axis, make_card, make_record, milvus_uri, rows
+from filters.random_filters import DIFFERENT_METADATA, filters
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from glyphseek.errors import InputError
+from glyphseek.filters import Filter, parse_filter
 from glyphseek.ports import VectorStore
 from glyphseek.types import FeatureKind, FloatArray, ModelCard, RowHit
 from glyphseek.vectors.memory import MemoryVectorStore
@@ -32,8 +37,8 @@ BUILDERS: dict[str, Builder] = {
 
 def open_on_milvus(kind: IndexKind, card: ModelCard) -> VectorStore:
     """Return a store with a gallery of its own on the Milvus that all tests share; skip when there is none."""
-    settings = MilvusSettings(uri=milvus_uri(), index=IndexSettings(kind=kind), timeout_s=60, partitions=2)
-    return MilvusStore.open(settings, gallery=f"g{uuid4().hex}", card=card)
+    where = MilvusSettings(uri=milvus_uri(), index=IndexSettings(kind=kind), timeout_s=60, partitions=2)
+    return MilvusStore.open(where, gallery=f"g{uuid4().hex}", card=card)
 
 
 @pytest.fixture(scope="module", params=list(BUILDERS))
@@ -48,11 +53,24 @@ def shared_store(build: Builder, tmp_path_factory: pytest.TempPathFactory) -> It
     store.close()
 
 
+VARIED = {f"{n:03}": one for n, one in enumerate(DIFFERENT_METADATA)}
+"""Metadata of many kinds, by the id of its image."""
+
+
 @pytest.fixture
 def store(shared_store: VectorStore) -> VectorStore:
     """A store without images; it is one for all tests of a kind, because opening takes a second or two."""
     shared_store.delete([record.image_id for record in shared_store.scan()])
     return shared_store
+
+
+@pytest.fixture(scope="module")
+def varied_store(build: Builder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorStore]:
+    """A store with an image for each of VARIED."""
+    store = build(tmp_path_factory.mktemp("varied"), make_card())
+    store.put([replace(make_record(one), metadata=VARIED[one]) for one in VARIED], [rows(axis(0))] * len(VARIED))
+    yield store
+    store.close()
 
 
 def ids_of(hits: list[RowHit]) -> list[tuple[str, int | None]]:
@@ -199,6 +217,94 @@ def test_search_sees_what_was_put_just_before(store: VectorStore) -> None:
     for n in range(20):
         store.put([make_record(f"{n:02}")], [rows(axis(n % 8))])
         assert (f"{n:02}", 0) in ids_of(store.search(rows(axis(n % 8)), 10)[0])
+
+
+CITIES = {
+    "a": {"city": "Oslo", "year": 2019},
+    "b": {"city": "Oslo", "year": 2021, "open": True},
+    "c": {"city": "Bergen", "year": 2021, "open": False},
+    "d": {},
+}
+
+
+def put_cities(store: VectorStore) -> None:
+    """Put images whose similarity to the first axis falls from a to d."""
+    records = [replace(make_record(image_id, instances=2), metadata=metadata) for image_id, metadata in CITIES.items()]
+    store.put(records, [rows(axis(0, scale=4 - n), axis(1)) for n in range(4)])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('city == "Oslo"', "ab"),
+        ('city != "Oslo"', "c"),
+        ('not city == "Oslo"', "cd"),
+        ("year >= 2020", "bc"),
+        ('city in ["Bergen", "Oslo"] and not year < 2021', "bc"),
+        ("open == true or year == 2019", "ab"),
+        ("not open == true", "acd"),
+        ("open != true", "c"),
+        ('year == "2021"', ""),
+        ('missing == ""', ""),
+        ("not (missing == 1)", "abcd"),
+    ],
+)
+def test_a_filter_lets_through_the_images_it_matches(store: VectorStore, text: str, expected: str) -> None:
+    put_cities(store)
+    [hits] = store.search(rows(axis(0)), 100, where=parse_filter(text))
+    assert ids_of([hit for hit in hits if hit.similarity > 0]) == [(image_id, 0) for image_id in expected]
+    assert {hit.image_id for hit in hits} == set(expected)
+
+
+def test_a_filter_is_applied_before_the_limit(store: VectorStore) -> None:
+    put_cities(store)
+    assert ids_of(store.search(rows(axis(0)), 1, where=parse_filter('city == "Bergen"'))[0]) == [("c", 0)]
+    answers = store.search(rows(axis(0), axis(1)), 2, where=parse_filter("year > 2020"))
+    assert [ids_of(hits) for hits in answers] == [[("b", 0), ("c", 0)], [("b", 1), ("c", 1)]]
+
+
+def test_metadata_returns_as_it_was_put_and_is_replaced_with_its_image(store: VectorStore) -> None:
+    metadata = {
+        "city": "写真 \"quoted\" 'single' \\ \n\0 😀",
+        "size": -1.5e-300,
+        "year": 2020,
+        "open": False,
+        "none": "",
+    }
+    record = replace(make_record("a"), metadata=metadata)
+    store.put([record], [rows(axis(0))])
+    assert store.get(["a"]) == {"a": record}
+    assert store.get(["a"])["a"].metadata == metadata
+    store.put([replace(record, metadata={"year": 2021})], [rows(axis(0))])
+    assert [record.metadata for record in store.scan()] == [{"year": 2021}]
+    assert store.search(rows(axis(0)), 5, where=parse_filter("year == 2020")) == [[]]
+    assert ids_of(store.search(rows(axis(0)), 5, where=parse_filter("year == 2021"))[0]) == [("a", 0)]
+
+
+def test_the_largest_metadata_there_may_be_is_kept_and_found(store: VectorStore) -> None:
+    largest = {f"{'k' * 62}{n:02}": "写" * 317 for n in range(16)}
+    store.put([replace(make_record("a", instances=3), metadata=largest)], [rows(axis(0), axis(1), axis(2))])
+    assert store.get(["a"])["a"].metadata == largest
+    where = parse_filter(f"{'k' * 62}15 == '{'写' * 317}'")
+    assert ids_of(store.search(rows(axis(1)), 1, where=where)[0]) == [("a", 1)]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(filters, min_size=1, max_size=8))
+def test_random_filters_let_through_what_they_match(varied_store: VectorStore, several: list[Filter]) -> None:
+    for where in several:
+        [hits] = varied_store.search(rows(axis(0)), 1000, where=where)
+        assert {hit.image_id for hit in hits} == {image_id for image_id, one in VARIED.items() if where.matches(one)}
+
+
+def test_a_scan_goes_on_after_an_image(store: VectorStore) -> None:
+    ids = ["10", "9", "A", "a", "a1", "b", "ä", "写", "😀"]
+    store.put([make_record(image_id) for image_id in ids], [rows(axis(0))] * len(ids))
+    for place, image_id in enumerate(ids):
+        assert [record.image_id for record in store.scan(after=image_id)] == ids[place + 1 :]
+    assert [record.image_id for record in store.scan(after="a0")] == ids[4:]
+    assert [record.image_id for record in store.scan(after="a0" * 500)] == ids[4:]
+    assert list(store.scan(after="😀😀")) == []
 
 
 def test_rows_of_a_model_with_global_vectors_have_no_instance(build: Builder, tmp_path: Path) -> None:

@@ -15,6 +15,13 @@ NUMBERS = [0.0, -1.0, 2020.0, 2020.5, 1e22, -1e-300, 9007199254740993.0, 1.7e308
 values = st.one_of(st.sampled_from(TEXTS), st.sampled_from(NUMBERS), st.booleans())
 metadata = st.dictionaries(st.sampled_from(KEYS), values).map(Metadata)
 
+DIFFERENT_METADATA = [
+    Metadata({}),
+    *[Metadata({key: value}) for key in KEYS[:2] for value in (*TEXTS, *NUMBERS, True, False)],
+    *[Metadata(dict(zip(KEYS, three, strict=True))) for three in zip(TEXTS, [*NUMBERS, True], TEXTS[1:], strict=False)],
+]
+"""One of each value under two keys, and some with three."""
+
 
 def make_comparison(key: str, operator: Operator, value: MetadataValue) -> Filter:
     if kind_of(value) is Kind.FLAG and operator is not Operator.UNEQUAL:

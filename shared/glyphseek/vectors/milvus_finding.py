@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from glyphseek.filters import Filter
 from glyphseek.types import FloatArray
 from glyphseek.vectors.milvus_client import MilvusCalls
+from glyphseek.vectors.milvus_filters import write_filter
 from glyphseek.vectors.milvus_generations import Generation
 from glyphseek.vectors.milvus_keys import FoundVector, image_key, read_vector_key
 from glyphseek.vectors.milvus_settings import IndexSettings
@@ -24,17 +26,20 @@ class Finder:
     tenant: str
     index: IndexSettings
 
-    def find(self, vectors_QD: FloatArray, limit: int, *, since: int) -> list[list[FoundVector]]:
+    def find(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None, since: int) -> list[list[FoundVector]]:
         """Return the `limit` best rows of each query, best first, ties by image id then instance; none is uncommitted.
 
-        All that was acknowledged before the server's time `since` is seen. Rows are looked up, then the images they are
-        of. Writings that do not count are left out of the next look, which is later, until all that a look found count
-        and none that it left out does (one may, when its writer has finished meanwhile): so an image that is replaced
-        at this time is there, whole, in one version.
+        Rows whose metadata `where` does not match are not looked at. All that was acknowledged before the server's time
+        `since` is seen. Rows are looked up, then the images they are of. Writings that do not count are left out of the
+        next look, which is later, until all that a look found count and none that it left out does (one may, when its
+        writer has finished meanwhile): so an image that is replaced at this time is there, whole, in one version.
         """
+        mine = f'tenant == "{self.tenant}"'
+        if where is not None:
+            mine += f" and {write_filter(where)}"
         excluded, committed, found = dict[str, str](), set[str](), list[list[FoundVector]]()
         for _ in range(_ROUNDS):
-            found = self._find_rows(vectors_QD, limit, excluded=excluded, since=since)
+            found = self._find_rows(vectors_QD, limit, where=mine, excluded=excluded, since=since)
             seen = {one.writing: one.image_id for hits in found for one in hits}
             committed = self.committed_among(seen | excluded, since=since)
             if seen.keys() <= committed and committed.isdisjoint(excluded):
@@ -47,9 +52,8 @@ class Finder:
         return [_order(one for one in hits if one.writing in committed)[:limit] for hits in found]
 
     def _find_rows(
-        self, vectors_QD: FloatArray, limit: int, *, excluded: Collection[str], since: int
+        self, vectors_QD: FloatArray, limit: int, *, where: str, excluded: Collection[str], since: int
     ) -> list[list[FoundVector]]:
-        where = f'tenant == "{self.tenant}"'
         if excluded:
             where += f" and writing not in [{', '.join(repr(name) for name in sorted(excluded))}]"
         answers: list[list[FoundVector]] = [[] for _ in vectors_QD]

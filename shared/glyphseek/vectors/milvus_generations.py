@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 from glyphseek.errors import GalleryDamaged, GalleryNotFound, ModelMismatch, SettingError
 from glyphseek.types import ModelCard
 from glyphseek.vectors.milvus_client import MilvusCalls
+from glyphseek.vectors.milvus_filters import FIELD as METADATA_FIELD
 from glyphseek.vectors.milvus_keys import MAX_ID_BYTES
 from glyphseek.vectors.milvus_settings import IndexKind, IndexSettings, MilvusSettings, check_name
 
@@ -27,17 +28,23 @@ if TYPE_CHECKING:
 MAX_PIECES = 4096
 MAX_PIECE_CHARACTERS = 60_000
 _PREFIX = "glyphseek_"
-_FORMAT = 1
+_FORMAT = 2
+_FORMAT_WITHOUT_METADATA = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """One model's version of a gallery. is_current: the alias stands for it, and new readers open it."""
+    """One model's version of a gallery. is_current: the alias stands for it, and new readers open it.
+
+    has_metadata: rows carry metadata for filters. Those of versions before 0.3 do not; they are read and written as
+    before, as long as no image has metadata and no search has a filter.
+    """
 
     gallery: str
     model: str
     fingerprint: str
     is_current: bool
+    has_metadata: bool = True
 
     @property
     def images(self) -> str:
@@ -204,6 +211,7 @@ def _vector_schema(calls: MilvusCalls, description: str, width: int) -> Collecti
     schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=2 * MAX_ID_BYTES + 160)
     schema.add_field("tenant", DataType.VARCHAR, is_partition_key=True, max_length=64)
     schema.add_field("writing", DataType.VARCHAR, max_length=32)
+    schema.add_field(METADATA_FIELD, DataType.JSON)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=width)
     return schema
 
@@ -225,7 +233,7 @@ def _read_generation(collection: str, described: Mapping[str, object]) -> Genera
         raise GalleryDamaged(
             f"collection {collection} does not say which model wrote it, but {text[:200]!r}"
         ) from error
-    if written != _FORMAT:
+    if written not in (_FORMAT, _FORMAT_WITHOUT_METADATA):
         raise GalleryDamaged(f"collection {collection} has format {written}, expected {_FORMAT}")
     aliases = cast("list[str]", described.get("aliases") or [])
     return Generation(
@@ -233,6 +241,7 @@ def _read_generation(collection: str, described: Mapping[str, object]) -> Genera
         model=str(model),
         fingerprint=str(fingerprint),
         is_current=name_alias(str(gallery)) in aliases,
+        has_metadata=written == _FORMAT,
     )
 
 

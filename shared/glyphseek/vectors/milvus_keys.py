@@ -31,6 +31,14 @@ def vector_key(image_pk: str, writing: str, instance: int) -> str:
     return f"{image_pk}/{writing}/{instance:05}"
 
 
+def key_after(tenant: str, image_id: str) -> str:
+    """Return what the primary keys of the tenant's images that come after `image_id` come after.
+
+    An id that is too long to be stored comes between the same ones as its beginning does.
+    """
+    return f"{tenant}/{_encode(image_id)[: 2 * MAX_ID_BYTES + 2]}"
+
+
 def read_vector_key(pk: str, similarity: float) -> FoundVector:
     """Return what the primary key of a vector says."""
     _, image, writing, instance = pk.split("/")

@@ -23,11 +23,14 @@ from uuid import uuid4
 
 import numpy as np
 
-from glyphseek.errors import GalleryDamaged, InputError
+from glyphseek.errors import GalleryDamaged, InputError, SettingError
+from glyphseek.filters import Filter
 from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHit
 from glyphseek.vectors.catalogue import read_record, write_record
 from glyphseek.vectors.checks import check_put, check_search, has_instance_rows
 from glyphseek.vectors.milvus_client import MilvusCalls, Row
+from glyphseek.vectors.milvus_filters import FIELD as METADATA_FIELD
+from glyphseek.vectors.milvus_filters import write_metadata
 from glyphseek.vectors.milvus_finding import Finder
 from glyphseek.vectors.milvus_generations import (
     MAX_PIECE_CHARACTERS,
@@ -35,7 +38,15 @@ from glyphseek.vectors.milvus_generations import (
     Generation,
     open_generation,
 )
-from glyphseek.vectors.milvus_keys import FoundVector, date_of, fits_key, image_key, read_vector_key, vector_key
+from glyphseek.vectors.milvus_keys import (
+    FoundVector,
+    date_of,
+    fits_key,
+    image_key,
+    key_after,
+    read_vector_key,
+    vector_key,
+)
 from glyphseek.vectors.milvus_settings import MilvusSettings
 
 _ROWS_PER_PAGE = 2000
@@ -108,10 +119,12 @@ class MilvusStore:
         """Write or replace images: `vectors[i]` is (n_i, D) of `records[i]`, n_i may be 0. Vectors first, rows last.
 
         An image that is replaced stays as it was until its new row is written. Raises InputError for vectors that do
-        not fit and for ids over 480 bytes, before anything is written; StoreFull or StoreUnavailable with each image
-        either as it was or as it should be.
+        not fit, for ids over 480 bytes and for metadata where the generation has none, before anything is written;
+        StoreFull or StoreUnavailable with each image either as it was or as it should be.
         """
         check_put(records, vectors, self._card)
+        if any(record.metadata for record in records):
+            self._check_metadata()
         pks = [self._pk_of(record.image_id) for record in records]
         start = 0
         for end in _cut_batches(vectors):
@@ -119,17 +132,20 @@ class MilvusStore:
             self._put_at_once(pks[part], records[part], vectors[part])
             start = end
 
-    def search(self, vectors_QD: FloatArray, limit: int) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
         """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
 
-        Rows of images that were never committed are left out. Raises InputError for queries of another width and a
-        limit outside 1 to 10,000.
+        Rows of images that were never committed, or whose metadata `where` does not match, are left out before the
+        limit is applied; the server evaluates `where`. Raises InputError for queries of another width and a limit
+        outside 1 to 10,000, SettingError for a filter where the generation has no metadata.
         """
         check_search(vectors_QD, limit, self._card)
+        if where is not None:
+            self._check_metadata()
         if len(vectors_QD) == 0:
             return []
         vectors_QD = np.ascontiguousarray(vectors_QD, dtype=np.float32)
-        found = self._finder.find(vectors_QD, limit, since=self._calls.now())
+        found = self._finder.find(vectors_QD, limit, where=where, since=self._calls.now())
         return [[self._hit_of(one) for one in hits] for hits in found]
 
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
@@ -141,12 +157,12 @@ class MilvusStore:
         records = {record.image_id: record for record in map(_read_row, rows)}
         return {image_id: records[image_id] for image_id in image_ids if image_id in records}
 
-    def scan(self) -> Iterator[ImageRecord]:
-        """Yield every image once, ordered by image id, a page of 2,000 at a time.
+    def scan(self, *, after: str = "") -> Iterator[ImageRecord]:
+        """Yield every image whose id comes after `after` once, ordered by image id, a page of 2,000 at a time.
 
         An image that is written or removed meanwhile may be there or not.
         """
-        for row in self._read_all(self._generation.images, ["record"]):
+        for row in self._read_all(self._generation.images, ["record"], after=key_after(self._tenant, after)):
             yield _read_row(row)
 
     def delete(self, image_ids: Sequence[str]) -> None:
@@ -172,7 +188,7 @@ class MilvusStore:
         """
         newest = date_of(self._clock() - older_than_s)
         removed, batch = 0, list[FoundVector]()
-        for row in self._read_all(self._generation.vectors, ["writing"]):
+        for row in self._read_all(self._generation.vectors, ["writing"], after=f"{self._tenant}/"):
             if str(row["writing"]) < newest:
                 batch.append(read_vector_key(str(row["pk"]), 0.0))
             if len(batch) == _ROWS_PER_PAGE:
@@ -188,7 +204,7 @@ class MilvusStore:
         date = date_of(self._clock())
         writings = [f"{date}{uuid4().hex[:20]}" for _ in records]
         before = self._read_writings(pks)
-        self._add_vectors(pks, writings, vectors)
+        self._add_vectors(pks, writings, records, vectors)
         rows = [
             self._image_row(pk, writing, record, vectors_ND)
             for pk, writing, record, vectors_ND in zip(pks, writings, records, vectors, strict=True)
@@ -196,13 +212,21 @@ class MilvusStore:
         self._calls.upsert(self._generation.images, rows)
         self._drop_vectors(before)
 
-    def _add_vectors(self, pks: Sequence[str], writings: Sequence[str], vectors: Sequence[FloatArray]) -> None:
+    def _add_vectors(
+        self,
+        pks: Sequence[str],
+        writings: Sequence[str],
+        records: Sequence[ImageRecord],
+        vectors: Sequence[FloatArray],
+    ) -> None:
         """Write the vectors in one call, unless there are too many of them for one."""
-        rows: list[Row] = [
-            {"pk": vector_key(pk, writing, instance), "tenant": self._tenant, "writing": writing, "vector": vector_D}
-            for pk, writing, vectors_ND in zip(pks, writings, vectors, strict=True)
-            for instance, vector_D in enumerate(np.asarray(vectors_ND, dtype=np.float32))
-        ]
+        rows: list[Row] = []
+        for pk, writing, record, vectors_ND in zip(pks, writings, records, vectors, strict=True):
+            common: Row = {"tenant": self._tenant, "writing": writing}
+            if self._generation.has_metadata:
+                common[METADATA_FIELD] = write_metadata(record.metadata)
+            for instance, vector_D in enumerate(np.asarray(vectors_ND, dtype=np.float32)):
+                rows.append({"pk": vector_key(pk, writing, instance), "vector": vector_D, **common})
         step = max(1, 2 * _BYTES_PER_CALL // (4 * self._card.vector_width))
         for start in range(0, len(rows), step):
             self._calls.insert(self._generation.vectors, rows[start : start + step])
@@ -235,8 +259,8 @@ class MilvusStore:
         self._calls.delete(self._generation.vectors, pks)
         return len(pks)
 
-    def _read_all(self, collection: str, fields: Sequence[str]) -> Iterator[Row]:
-        since, after = self._calls.now(), f"{self._tenant}/"
+    def _read_all(self, collection: str, fields: Sequence[str], *, after: str) -> Iterator[Row]:
+        since = self._calls.now()
         while True:
             rows = self._calls.read_page(
                 collection, fields, where=self._my_keys, after=after, limit=_ROWS_PER_PAGE, since=since
@@ -245,6 +269,13 @@ class MilvusStore:
             if len(rows) < _ROWS_PER_PAGE:
                 return
             after = str(rows[-1]["pk"])
+
+    def _check_metadata(self) -> None:
+        if not self._generation.has_metadata:
+            raise SettingError(
+                f"the generation of model {self._generation.model!r} of gallery {self._generation.gallery!r} was made "
+                "before images had metadata: index its images into another gallery"
+            )
 
     def _pk_of(self, image_id: str) -> str:
         return image_key(self._tenant, image_id)
