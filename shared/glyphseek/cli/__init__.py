@@ -15,6 +15,7 @@ from glyphseek.cli.codecs import codecs
 from glyphseek.cli.console import fail
 from glyphseek.cli.evaluate import evaluate
 from glyphseek.cli.index import index
+from glyphseek.cli.ingest import ingest
 from glyphseek.cli.package import package
 from glyphseek.cli.render import render
 from glyphseek.cli.search import search
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(index)
+app.command()(ingest)
 app.command()(search)
 app.command()(info)
 app.command()(verify)

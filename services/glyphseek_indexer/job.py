@@ -1,0 +1,102 @@
+"""One job: list the photos, have them read and encoded by workers, write the rows, account for every name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from glyphseek.errors import GlyphseekError, ServiceUnavailable, StoreFull
+from glyphseek.indexing import IngestProgress, Skip
+from glyphseek.indexing import Outcome as Ending
+from glyphseek_indexer.committing import Counts, Outcome, RowWriter
+from glyphseek_indexer.sources import PhotoSource
+
+MOST_FAILURES_IN_A_ROW = 256
+"""When so many photos one after the other fail for a reason that may pass, it is not passing: the job ends early."""
+
+
+class Workers(Protocol):
+    """Processes that read and encode photos, and give the photos of one that died to another."""
+
+    def run(self, names: Sequence[str]) -> Iterator[list[Outcome]]:
+        """Yield what became of photos as it is known, in no order.
+
+        Raises ServiceUnavailable when the workers fail altogether.
+        """
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """Run once. Whatever ends it early, what was committed stays, and another job goes on from there."""
+
+    source: PhotoSource
+    workers: Workers
+    writer: RowWriter
+    commit_images: int
+    on_progress: Callable[[IngestProgress], None]
+    found: int = 0
+    _pending: dict[str, None] = field(default_factory=dict[str, None])
+    _failures: int = 0
+    _waiting: list[Outcome] = field(default_factory=list[Outcome])
+
+    @property
+    def counts(self) -> Counts:
+        """Return what became of the photos that are done with."""
+        return self.writer.counts
+
+    def run(self) -> tuple[Ending, str]:
+        """Do the job; return how it ended and, unless it is complete, why."""
+        try:
+            self._list()
+            self._pass()
+            self._pass(is_last=True)  # what failed for a reason that may have passed
+        except KeyboardInterrupt:
+            return Ending.CANCELLED, "interrupted; run again to go on"
+        except StoreFull as error:
+            return Ending.FULL, f"{error}; free some space and run again to go on"
+        except GlyphseekError as error:
+            return Ending.FAILED, f"{type(error).__name__}: {error}; run again to go on"
+        return Ending.COMPLETE, ""
+
+    def _list(self) -> None:
+        for entry in self.source.list():
+            if isinstance(entry, Skip):
+                self.counts.refused.append(entry)
+            else:
+                self._pending[entry] = None
+        self.found = len(self._pending) + len(self.counts.refused)
+        self._tell()
+
+    def _pass(self, *, is_last: bool = False) -> None:
+        if not self._pending:
+            return
+        for outcomes in self.workers.run(list(self._pending)):
+            for one in outcomes:
+                self._note(one, is_last=is_last)
+            if len(self._waiting) >= self.commit_images:
+                self._commit()
+            self._tell()
+        self._commit()
+        self._tell()
+
+    def _note(self, outcome: Outcome, *, is_last: bool) -> None:
+        """Take in what is final. A name that came back before is done with; one worth a try waits for the last pass."""
+        if outcome.is_worth_a_try and outcome.skip is not None and not is_last:
+            self._failures += 1
+            if self._failures >= MOST_FAILURES_IN_A_ROW:
+                reason = f"{outcome.skip.kind}: {outcome.skip.message}"
+                raise ServiceUnavailable(f"the last {self._failures} photos failed, the last one for: {reason}")
+        elif outcome.name in self._pending:
+            del self._pending[outcome.name]
+            self._failures = 0
+            self._waiting.append(outcome)
+
+    def _commit(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self.writer.write(waiting)
+
+    def _tell(self) -> None:
+        done = self.counts.done + len(self._waiting)
+        self.on_progress(IngestProgress(done=done, total=self.found, refused=len(self.counts.refused)))
