@@ -11,7 +11,7 @@ from google.protobuf.empty_pb2 import Empty
 from grpc import StatusCode
 from rpc.echo import EchoServicer, Request, Response, StreamServicer
 
-from glyphseek.api.v1 import ingest_service_pb2, reranker_service_pb2_grpc
+from glyphseek.api.v1 import reranker_service_pb2_grpc
 from glyphseek.errors import (
     DeadlineExceeded,
     GlyphseekError,
@@ -23,7 +23,7 @@ from glyphseek.metrics import Metrics
 from glyphseek.rpc.calls import Calls, GrpcContext, translated
 from glyphseek.rpc.client import Client
 from glyphseek.rpc.context import CallContext, call_bound, start_call
-from glyphseek.rpc.wire_errors import DETAILS_KEY, decode_error
+from glyphseek.rpc.wire_errors import DETAILS_KEY
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -106,47 +106,6 @@ def test_a_call_leaves_one_line_and_its_counts(caplog: pytest.LogCaptureFixture)
     assert 'glyphseek_rejected_requests_total{method="Rerank",service="echo"} 1.0' in counted
     assert 'glyphseek_errors_total{kind="Overloaded",service="echo"} 1.0' in counted
     assert 'glyphseek_requests_in_flight{service="echo"} 0.0' in counted
-
-
-@pytest.mark.parametrize(("last", "expected"), [("query", QueryError), ("bug", ServiceUnavailable)])
-def test_an_error_ends_a_stream_after_the_answers_before_it(last: str, expected: type[GlyphseekError]) -> None:
-    async def add(port: int) -> tuple[list[str], GlyphseekError]:
-        answers: list[str] = []
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            method = channel.stream_stream(
-                "/glyphseek.test.Stream/AddImages",
-                request_serializer=ingest_service_pb2.AddImagesRequest.SerializeToString,
-                response_deserializer=ingest_service_pb2.AddImagesResponse.FromString,
-            )
-            requests = [ingest_service_pb2.AddImagesRequest(image_id=one) for one in ("a", "b", last, "c")]
-            try:
-                async for one in method(iter(requests)):
-                    answers.append(one.image_id)
-            except grpc.aio.AioRpcError as error:
-                return answers, decode_error(error, "stream")
-        raise AssertionError("the stream did not fail")
-
-    async def serve_and_add() -> tuple[list[str], GlyphseekError]:
-        server = grpc.aio.server()
-        handler = grpc.stream_stream_rpc_method_handler(
-            StreamServicer().AddImages,
-            request_deserializer=ingest_service_pb2.AddImagesRequest.FromString,
-            response_serializer=ingest_service_pb2.AddImagesResponse.SerializeToString,
-        )
-        server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler("glyphseek.test.Stream", {"AddImages": handler}),)
-        )
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        try:
-            return await add(port)
-        finally:
-            await server.stop(0)
-
-    answers, error = asyncio.run(serve_and_add())
-    assert answers == ["a", "b"]
-    assert type(error) is expected
-    assert "password" not in str(error)
 
 
 @dataclass(slots=True)

@@ -110,6 +110,17 @@ def test_the_call_that_this_one_is_part_of_bounds_it() -> None:
     assert method.metadata[0]["application"] == "reranker"
 
 
+def test_credentials_go_with_every_call_and_into_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    method = Method(StatusCode.UNAVAILABLE)
+    with Client(NOWHERE, service="gateway", credentials=[("authorization", "Bearer s3cret")]) as client:
+        client.call(method, "answer", timeout_s=5.0)
+        with pytest.raises(Overloaded):
+            client.call(Method(StatusCode.RESOURCE_EXHAUSTED), "answer", timeout_s=5.0)
+    assert [one["authorization"] for one in method.metadata] == ["Bearer s3cret"] * 2
+    assert "gateway" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
 def test_nothing_is_sent_when_the_time_is_over() -> None:
     method = Method()
     with _client() as client, call_bound(CallContext(request_id="r", deadline=0.0)), pytest.raises(DeadlineExceeded):

@@ -7,7 +7,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
@@ -17,7 +17,7 @@ from grpc import StatusCode
 from glyphseek.errors import GlyphseekError, SettingError
 from glyphseek.rpc.context import time_left, write_metadata
 from glyphseek.rpc.endpoint import Endpoint
-from glyphseek.rpc.wire_errors import FailedCall, code_name, decode_error, is_ours, shorten
+from glyphseek.rpc.wire_errors import FailedCall, decode_error, is_ours, shorten
 from glyphseek.tracing import span
 
 Q = TypeVar("Q", contravariant=True)
@@ -36,6 +36,14 @@ class UnaryMethod(Protocol[Q, A]):
 
     def __call__(self, request: Q, *, timeout: float, metadata: Sequence[tuple[str, str]]) -> A:
         """Return the answer; raises `grpc.RpcError`."""
+        ...
+
+
+class StreamMethod(Protocol[Q, A]):
+    """One rpc of a generated stub that streams both ways."""
+
+    def __call__(self, requests: Iterator[Q], *, timeout: float, metadata: Sequence[tuple[str, str]]) -> Iterator[A]:
+        """Return the answers as they come; reading them raises `grpc.RpcError`."""
         ...
 
 
@@ -83,13 +91,18 @@ class Client:
         *,
         service: str,
         settings: ClientSettings | None = None,
+        credentials: Sequence[tuple[str, str]] = (),
         sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`service` names it in errors and logs; nothing is connected before the first call."""
+        """`service` names it in errors and logs; nothing is connected before the first call.
+
+        `credentials` are sent with every call, such as `("authorization", "Bearer ...")`, and never logged.
+        """
         self._settings = settings or ClientSettings()
         self._endpoint = endpoint
         self._service = service
+        self._credentials = tuple(credentials)
         self._sleep = sleep
         self._chance = chance
         self.channel = grpc.insecure_channel(endpoint.address, options=self._settings.channel_options())
@@ -131,12 +144,28 @@ class Client:
                 self._sleep(wait_s)
         raise AssertionError("unreachable")
 
+    def stream(
+        self, method: StreamMethod[Request, Answer], requests: Iterable[Request], *, timeout_s: float
+    ) -> Generator[Answer]:
+        """Yield the answers to a stream of requests as they come, all within `timeout_s`; nothing is made again.
+
+        Requests are drawn in a thread of gRPC's own. Closing what is returned cancels the call. Raises as `call` does.
+        """
+        timeout_s = time_left(timeout_s)
+        answers = method(iter(requests), timeout=timeout_s, metadata=self.metadata(timeout_s))
+        try:
+            yield from answers
+        except grpc.RpcError as error:
+            raise self._translate(cast(FailedCall, error)) from error
+        finally:
+            cast(grpc.RpcContext, answers).cancel()
+
     def _try(self, method: UnaryMethod[Request, Answer], request: Request, left_s: float) -> Answer:
         return method(request, timeout=max(0.0, left_s), metadata=self.metadata(left_s))
 
     def metadata(self, timeout_s: float) -> list[tuple[str, str]]:
         """Return what is sent with a call: the context, and the application behind Ray Serve."""
-        return [*write_metadata(timeout_s), *_route(self._endpoint)]
+        return [*write_metadata(timeout_s), *_route(self._endpoint), *self._credentials]
 
     def _translate(self, failed: FailedCall) -> GlyphseekError:
         if not is_ours(failed):
@@ -153,6 +182,3 @@ def is_lost(failed: FailedCall) -> bool:
 
 def _route(endpoint: Endpoint) -> list[tuple[str, str]]:
     return [("application", endpoint.application)] if endpoint.application else []
-
-
-__all__ = ["Client", "ClientSettings", "UnaryMethod", "code_name", "is_lost"]

@@ -84,6 +84,8 @@ def decode_error(failed: FailedCall, peer: str) -> GlyphseekError:
             message = f"{peer} failed"  # a proxy may have put a traceback into the details: it goes no further
         case StatusCode.UNAVAILABLE:
             message = f"{peer} cannot be reached"
+        case StatusCode.NOT_FOUND | StatusCode.UNIMPLEMENTED:
+            message = f"{peer} does not offer this"  # Ray Serve has no application of that name, or not yet
         case _:
             message = f"{peer}: {details}"
     return _BY_CODE.get(code, errors.ServiceUnavailable)(shorten(message))

@@ -21,7 +21,7 @@ from glyphseek.types import (
     TermFeatures,
 )
 
-PROPERTY = settings(max_examples=60, deadline=None)
+PROPERTY = settings(max_examples=40, deadline=None)
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 FRACTIONS = st.floats(0, 1, width=32)

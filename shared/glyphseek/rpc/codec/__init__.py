@@ -33,9 +33,10 @@ from glyphseek.rpc.codec.searches import (
     decode_degradations,
     decode_hit,
     decode_search_response,
+    decode_timings,
     encode_degradations,
     encode_hit,
-    encode_search_response,
+    encode_timings,
 )
 from glyphseek.rpc.codec.terms import (
     decode_features,
@@ -68,6 +69,7 @@ __all__ = [
     "decode_search_response",
     "decode_term",
     "decode_term_match",
+    "decode_timings",
     "encode_array",
     "encode_box",
     "encode_card",
@@ -84,7 +86,7 @@ __all__ = [
     "encode_record",
     "encode_rerank_request",
     "encode_reranking",
-    "encode_search_response",
     "encode_term",
     "encode_term_match",
+    "encode_timings",
 ]

@@ -1,4 +1,4 @@
-"""What a search answers, for the gateway and its callers."""
+"""What a search answers, for the gateway, which writes pages of it, and for its callers."""
 
 from __future__ import annotations
 
@@ -14,41 +14,14 @@ from glyphseek.rpc.codec.matches import decode_term_match, encode_term_match
 from glyphseek.search.result import Degradation, Hit, SearchResult, Stage, Timings
 
 
-def encode_search_response(result: SearchResult, *, model: str, next_page_token: str = "") -> pb.SearchResponse:
-    """Return the answer of the model with the fingerprint `model`."""
-    timings = result.timings
-    return pb.SearchResponse(
-        query=result.query,
-        hits=[encode_hit(hit) for hit in result.hits],
-        confident=result.confident,
-        degraded=encode_degradations(result.degraded),
-        timings=pb.Timings(
-            encode_ms=timings.encode_ms,
-            recall_ms=timings.recall_ms,
-            fetch_ms=timings.fetch_ms,
-            rerank_ms=timings.rerank_ms,
-            match_ms=timings.match_ms,
-        ),
-        next_page_token=next_page_token,
-        model=model,
-    )
-
-
 def decode_search_response(response: pb.SearchResponse) -> SearchResult:
     """Return the answer. Raises InputError for one that cannot be read."""
-    timings = response.timings
     return SearchResult(
         query=response.query,
         hits=tuple(decode_hit(hit) for hit in response.hits),
         confident=response.confident,
         degraded=decode_degradations(response.degraded),
-        timings=Timings(
-            encode_ms=timings.encode_ms,
-            recall_ms=timings.recall_ms,
-            fetch_ms=timings.fetch_ms,
-            rerank_ms=timings.rerank_ms,
-            match_ms=timings.match_ms,
-        ),
+        timings=decode_timings(response.timings),
     )
 
 
@@ -91,6 +64,28 @@ def decode_degradations(messages: Sequence[pb.Degradation]) -> tuple[Degradation
     """Return the stages that did not do all of their work. Raises InputError for unknown ones."""
     return tuple(
         Degradation(stage=_decode_stage(one.stage), reason=one.reason, coverage=one.coverage) for one in messages
+    )
+
+
+def encode_timings(timings: Timings) -> pb.Timings:
+    """Return the milliseconds of each stage."""
+    return pb.Timings(
+        encode_ms=timings.encode_ms,
+        recall_ms=timings.recall_ms,
+        fetch_ms=timings.fetch_ms,
+        rerank_ms=timings.rerank_ms,
+        match_ms=timings.match_ms,
+    )
+
+
+def decode_timings(message: pb.Timings) -> Timings:
+    """Return the milliseconds of each stage."""
+    return Timings(
+        encode_ms=message.encode_ms,
+        recall_ms=message.recall_ms,
+        fetch_ms=message.fetch_ms,
+        rerank_ms=message.rerank_ms,
+        match_ms=message.match_ms,
     )
 
 

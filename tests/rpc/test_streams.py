@@ -1,0 +1,65 @@
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from fakes.serving import served
+from rpc.echo import EchoServicer, StreamServicer
+
+from glyphseek.api.v1.ingest_service_pb2 import AddImagesRequest, AddImagesResponse
+from glyphseek.errors import GlyphseekError, QueryError, ServiceUnavailable
+from glyphseek.rpc.client import Client, StreamMethod
+from glyphseek.rpc.endpoint import Endpoint
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.mark.parametrize(("last", "expected"), [("query", QueryError), ("bug", ServiceUnavailable)])
+def test_an_error_ends_a_stream_after_the_answers_before_it(last: str, expected: type[GlyphseekError]) -> None:
+    answers: list[str] = []
+    with served_stream() as port, Client(Endpoint(host="127.0.0.1", port=port), service="stream") as client:
+        requests = [AddImagesRequest(image_id=one) for one in ("a", "b", last, "c")]
+        with pytest.raises(expected) as caught:
+            answers.extend(one.image_id for one in client.stream(_add_images(client), requests, timeout_s=10.0))
+    assert answers == ["a", "b"]
+    assert "password" not in str(caught.value)
+
+
+def test_a_stream_that_is_left_is_cancelled() -> None:
+    def ask_for_ever() -> Iterator[AddImagesRequest]:
+        while True:
+            yield AddImagesRequest(image_id="a")
+
+    with served_stream() as port, Client(Endpoint(host="127.0.0.1", port=port), service="stream") as client:
+        answers = client.stream(_add_images(client), ask_for_ever(), timeout_s=30.0)
+        assert next(answers).image_id == "a"
+        answers.close()
+        again = client.stream(_add_images(client), [AddImagesRequest(image_id="b")], timeout_s=10.0)
+        assert [one.image_id for one in again] == ["b"]
+
+
+def _add_images(client: Client) -> StreamMethod[AddImagesRequest, AddImagesResponse]:
+    return client.channel.stream_stream(
+        "/glyphseek.test.Stream/AddImages",
+        request_serializer=AddImagesRequest.SerializeToString,
+        response_deserializer=AddImagesResponse.FromString,
+    )  # pyright: ignore[reportReturnType]
+
+
+@contextmanager
+def served_stream() -> Generator[int]:
+    """Serve a `StreamServicer` beside another service; give the port."""
+    service, echo, add_echo = EchoServicer().offer()
+
+    def add_both(servicer: object, server: grpc.aio.Server) -> None:
+        add_echo(servicer, server)
+        handler = grpc.stream_stream_rpc_method_handler(
+            StreamServicer().AddImages,
+            request_deserializer=AddImagesRequest.FromString,
+            response_serializer=AddImagesResponse.SerializeToString,
+        )
+        handlers = grpc.method_handlers_generic_handler("glyphseek.test.Stream", {"AddImages": handler})
+        server.add_generic_rpc_handlers((handlers,))
+
+    with served((service, echo, add_both)) as server:
+        yield server.port
