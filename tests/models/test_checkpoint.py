@@ -133,3 +133,12 @@ def test_an_unknown_field_of_a_manifest_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointDamaged, match="surprise"):
         load_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("depth", [-1, 2.5, "many"])
+def test_a_depth_of_reranking_that_is_no_count_is_refused(tmp_path: Path, depth: object) -> None:
+    write(tmp_path)
+    values = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps(values | {"rerank_depth": depth}))
+    with pytest.raises(CheckpointDamaged, match="rerank_depth"):
+        load_manifest(tmp_path)

@@ -142,6 +142,21 @@ def test_the_depth_of_reranking_is_asked_for_by_the_request(rerank: int) -> None
     assert sum("rerank" in hit.stages for hit in hits) == rerank
 
 
+class ThatRecommendsTwo(GridModel):
+    @property
+    def card(self) -> ModelCard:
+        return replace(CARD, rerank_depth=2)
+
+
+@pytest.mark.parametrize(("asked", "settings", "depth"), [(None, None, 2), (4, None, 4), (None, 3, 3)])
+def test_unless_request_or_settings_say_otherwise_as_many_are_reranked_as_the_card_recommends(
+    asked: int | None, settings: int | None, depth: int
+) -> None:
+    search = searcher(model=ThatRecommendsTwo(), settings=SearchSettings(rerank=settings)).search
+    hits = search("coffee", rerank=asked).hits
+    assert sum("rerank" in hit.stages for hit in hits) == depth
+
+
 def test_depth_zero_is_recall_alone() -> None:
     model = GridModel()
     result = searcher(model=model).search("coffee", rerank=0)

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import pytest
+from fakes.token_gallery import CARD
 
 from glyphseek.errors import SettingError
 from glyphseek.search import SearchSettings
@@ -25,3 +28,21 @@ def test_many_query_vectors_share_the_rows_of_a_search(vectors: int, top: int, r
 def test_a_depth_of_reranking_out_of_bounds_is_refused_with_the_bound(rerank: int) -> None:
     with pytest.raises(SettingError, match=f"rerank is {rerank}, it must be 0 to 512"):
         SearchSettings(rerank=rerank)
+
+
+@pytest.mark.parametrize(
+    ("settings", "recommended", "depth"),
+    [
+        (SearchSettings(), None, 32),
+        (SearchSettings(), 128, 128),
+        (SearchSettings(), 0, 0),
+        (SearchSettings(rerank=7), 128, 7),
+        (SearchSettings(rerank=0), 128, 0),
+        (SearchSettings(max_rerank=100), 128, 100),
+        (SearchSettings(max_rerank=20), None, 20),
+    ],
+)
+def test_the_settings_say_how_many_are_reranked_or_else_the_card_and_never_beyond_the_bound(
+    settings: SearchSettings, recommended: int | None, depth: int
+) -> None:
+    assert settings.rerank_of(replace(CARD, rerank_depth=recommended)) == depth

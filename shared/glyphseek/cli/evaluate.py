@@ -44,7 +44,9 @@ def evaluate(
     rerank: Annotated[
         list[int] | None,
         typer.Option(
-            min=0, help="Photos reranked, for models with token maps; repeat it to compare. Unless given: 0 and 32."
+            min=0,
+            help="Photos reranked, for models with token maps; repeat it to compare. Unless given: 0 and what the model"
+            " recommends.",
         ),
     ] = None,
     split: Annotated[Split, typer.Option(help="Part of a set that publishes two.")] = Split.TEST,

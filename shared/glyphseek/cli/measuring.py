@@ -107,7 +107,7 @@ def measure_model(
         if any(depths or ()):
             raise SettingError(f"{card.name} does not rerank: --rerank {max(depths or ())} cannot be measured")
         return [plain]
-    wanted = sorted(set(depths or (0, SearchSettings().rerank)))
+    wanted = sorted(set(depths or (0, SearchSettings().rerank_of(card))))
     reranked = GalleryReranker(
         reranker=Reranker(model, blobs, fingerprint=card.fingerprint),
         image_ids=gallery.image_ids,

@@ -19,7 +19,9 @@ def search(
     top: Annotated[int, typer.Option(min=1, help="Most hits of each query.")] = 10,
     rerank: Annotated[
         int | None,
-        typer.Option(min=0, help="Photos whose token maps are scored, for models that have them; 32 unless given."),
+        typer.Option(
+            min=0, help="Photos whose token maps are scored, for models that have them; as many as these recommend."
+        ),
     ] = None,
     picture: Annotated[Path | None, typer.Option(help="PNG to draw the hits into, one query below the other.")] = None,
     device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",

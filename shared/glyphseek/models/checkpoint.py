@@ -48,6 +48,8 @@ class Manifest:
     """Measured results: set, queries, images, value."""
     rerank_calibration: Calibration | None = None
     """For methods that rerank: the calibration of fused scores; None where `calibration` serves both."""
+    rerank_depth: int | None = None
+    """For methods that rerank: how many images are worth it, by `figures`; a search may ask for another number."""
     codebook_sha256: str | None = None
     """Of the file of the codebook, None where there is none. It changes no vector, so it is not in the fingerprint."""
 
@@ -81,6 +83,9 @@ def load_manifest(folder: Path) -> Manifest:
         values["calibration"] = Calibration(**values["calibration"])
         if values.get("rerank_calibration") is not None:
             values["rerank_calibration"] = Calibration(**values["rerank_calibration"])
+        depth = values.get("rerank_depth")
+        if not (depth is None or (isinstance(depth, int) and depth >= 0)):
+            raise ValueError(f"rerank_depth is {depth!r}, it must be a count")
         return Manifest(**values)
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointDamaged(f"{path} is not a manifest: {error}") from error

@@ -93,6 +93,7 @@ def _open_cayn(folder: Path, manifest: Manifest, device: str) -> Model:
         manifest.fingerprint,
         calibration=manifest.calibration,
         rerank_calibration=manifest.rerank_calibration,
+        rerank_depth=manifest.rerank_depth,
     )
     return CaynEncoder(network, card, codebook=load_codebook(folder, manifest), device=device)
 

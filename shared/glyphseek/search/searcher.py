@@ -60,7 +60,7 @@ class Searcher:
 
         Only images whose metadata `where` matches are looked at. Candidates are those that recall likes best for any
         required word of the query. With a model of instances they are matched exactly, until no other can be among the
-        best. With a model of token maps the `rerank` best of recall (None: as the settings say, 0: none) are
+        best. With a model of token maps the `rerank` best of recall (None: as settings and card say, 0: none) are
         reranked and stand before all others; `with_attention` adds the maps to the hits. Where a blob cannot be used,
         or the second stage does not answer, images keep their place in recall and the result says so.
 
@@ -129,7 +129,7 @@ class Searcher:
 
     def _check_depth(self, rerank: int | None) -> int:
         if rerank is None:
-            return self._settings.rerank
+            return self._settings.rerank_of(self._model.card)
         if rerank > 0 and self._reranker is None:
             raise SettingError(f"rerank is {rerank}, but {self._model.card.name} is not reranked: it must be 0")
         return self._settings.check_rerank(rerank)

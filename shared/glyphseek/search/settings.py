@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from glyphseek.errors import SettingError
+from glyphseek.types import ModelCard
+
+DEFAULT_RERANK = 32
+"""Images reranked where neither the search, nor the settings, nor the model's card say how many."""
 
 _AT_LEAST_ONE = (
     "candidates",
@@ -30,7 +34,8 @@ class SearchSettings:
         fewer rows for each, but at least `min_rows_per_vector`.
     max_top: most hits of one search.
     rerank: images whose token maps are scored, for a model that has them; a search may ask for another number up to
-        `max_rerank`. 0 leaves the order of recall. The published methods gain little beyond 32.
+        `max_rerank`. None: as many as the model's card recommends, and 32 where it does not; the published methods gain
+        little beyond that. 0 leaves the order of recall.
     """
 
     candidates: int = 200
@@ -39,14 +44,21 @@ class SearchSettings:
     min_rows_per_vector: int = 25
     max_rows: int = 8000
     max_top: int = 1000
-    rerank: int = 32
+    rerank: int | None = None
     max_rerank: int = 512
 
     def __post_init__(self) -> None:
         for name in _AT_LEAST_ONE:
             if (value := getattr(self, name)) < 1:
                 raise SettingError(f"{name} is {value}, it must be at least 1")
-        self.check_rerank(self.rerank)
+        if self.rerank is not None:
+            self.check_rerank(self.rerank)
+
+    def rerank_of(self, card: ModelCard) -> int:
+        """Return how many images a search reranks that does not say: never more than `max_rerank`."""
+        if self.rerank is not None:
+            return self.rerank
+        return min(DEFAULT_RERANK if card.rerank_depth is None else card.rerank_depth, self.max_rerank)
 
     def check_rerank(self, rerank: int) -> int:
         """Return how many images to rerank. Raises SettingError outside 0 to `max_rerank`."""

@@ -38,6 +38,7 @@ def write_cayn(folder: Path, network: Cayn) -> Manifest:
         data=[],
         stages=[],
         rerank_calibration=RERANK_CALIBRATION,
+        rerank_depth=48,
     )
     save_manifest(folder, manifest)
     return manifest
@@ -64,6 +65,7 @@ def test_a_model_from_disk_gives_the_features_of_the_one_that_was_saved(tmp_path
     )
     assert model.card.fingerprint == manifest.fingerprint
     assert model.card.rerank_calibration == RERANK_CALIBRATION
+    assert model.card.rerank_depth == 48
 
 
 def test_weights_of_other_sizes_are_refused(tmp_path: Path) -> None:

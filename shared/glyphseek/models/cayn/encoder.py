@@ -148,6 +148,7 @@ def make_card(
     *,
     calibration: Calibration,
     rerank_calibration: Calibration | None = None,
+    rerank_depth: int | None = None,
 ) -> ModelCard:
     """Return the card of a CAYN model: what it stores, reads and refuses."""
     settings = network.settings
@@ -165,6 +166,7 @@ def make_card(
         rerank_calibration=rerank_calibration,
         fusion=settings.fusion,
         asks_whole_text=settings.several_words == "whole",
+        rerank_depth=rerank_depth,
     )
 
 
