@@ -109,11 +109,12 @@ class Place:
 
         future = self._running = self._submit(begin)
         waiting = asyncio.wrap_future(future)
+        limit = asyncio.timeout(None if deadline is None else max(0.0, deadline - self._clock()))
         try:
-            async with asyncio.timeout(None if deadline is None else max(0.0, deadline - self._clock())):
+            async with limit:
                 return await asyncio.shield(waiting)  # pyright: ignore[reportReturnType] - it is what begin returns
         except TimeoutError as error:
-            if waiting.done():
+            if not limit.expired():
                 raise  # the work's own
             raise DeadlineExceeded("the deadline passed before the answer was there") from error
         finally:

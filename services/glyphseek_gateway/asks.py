@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from glyphseek.errors import GlyphseekError
+from glyphseek.errors import GlyphseekError, InputError
 from glyphseek.search import Degradation, Hit, Timings
 from glyphseek.types import ImageRecord, MetadataValue
 from glyphseek.vectors.milvus_generations import Generation
@@ -62,13 +62,17 @@ class HitAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewImage:
-    """A photo to add: its bytes, or with `uri` the address of them in an allowed bucket."""
+    """A photo to add: its bytes, or with `uri` the address of them in an allowed bucket.
+
+    `fault` is what was found wrong with it when it was received; it is then refused.
+    """
 
     content: bytes = field(default=b"", repr=False)
     uri: str = ""
     image_id: str = ""
     name: str = ""
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict[str, MetadataValue])
+    fault: InputError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import cast
 
-from glyphseek.api.v1 import ingest_service_pb2, search_service_pb2, types_pb2
+from glyphseek.api.v1 import ingest_service_pb2, search_service_pb2
 from glyphseek.errors import GlyphseekError, InputError
 from glyphseek.indexing import Removal
+from glyphseek.metadata import NO_METADATA
 from glyphseek.rpc import codec
 from glyphseek.rpc.status import status_of
-from glyphseek.search import Degradation, Hit
-from glyphseek.types import MetadataValue
 from glyphseek_gateway.asks import (
     AddedImage,
     BatchAnswer,
@@ -22,7 +21,6 @@ from glyphseek_gateway.asks import (
     NewImage,
     SearchAnswer,
     SearchAsk,
-    record_of,
 )
 
 _OUTCOMES = {
@@ -48,19 +46,12 @@ def read_search(request: search_service_pb2.SearchRequest) -> SearchAsk:
 
 def write_answer(answer: SearchAnswer) -> search_service_pb2.SearchResponse:
     """Return a page of hits."""
-    times = answer.timings
     return search_service_pb2.SearchResponse(
         query=answer.query,
-        hits=[write_hit(hit) for hit in answer.hits],
+        hits=[codec.encode_hit(hit) for hit in answer.hits],
         confident=answer.confident,
-        degraded=write_degraded(answer.degraded),
-        timings=search_service_pb2.Timings(
-            encode_ms=times.encode_ms,
-            recall_ms=times.recall_ms,
-            fetch_ms=times.fetch_ms,
-            rerank_ms=times.rerank_ms,
-            match_ms=times.match_ms,
-        ),
+        degraded=codec.encode_degradations(answer.degraded),
+        timings=codec.encode_timings(answer.timings),
         next_page_token=answer.next_page_token,
         model=answer.model,
     )
@@ -93,36 +84,23 @@ def read_hit_ask(request: search_service_pb2.GetHitRequest) -> HitAsk:
 def write_hit_answer(answer: HitAnswer) -> search_service_pb2.GetHitResponse:
     """Return one image as it answers a query."""
     return search_service_pb2.GetHitResponse(
-        hit=write_hit(answer.hit), picture=answer.picture, degraded=write_degraded(answer.degraded)
+        hit=codec.encode_hit(answer.hit), picture=answer.picture, degraded=codec.encode_degradations(answer.degraded)
     )
-
-
-def write_hit(hit: Hit) -> search_service_pb2.Hit:
-    """Return one hit."""
-    return search_service_pb2.Hit(
-        image=codec.encode_record(record_of(hit)),
-        score=hit.score,
-        stages=hit.stages,
-        matches=[codec.encode_term_match(match) for match in hit.matches],
-        attention={term: codec.encode_array(map_HW) for term, map_HW in (hit.attention or {}).items()},
-    )
-
-
-def write_degraded(degraded: Sequence[Degradation]) -> list[search_service_pb2.Degradation]:
-    """Return the stages that did not do all of their work."""
-    return [
-        search_service_pb2.Degradation(stage=one.stage, reason=one.reason, coverage=one.coverage) for one in degraded
-    ]
 
 
 def read_new_image(request: ingest_service_pb2.AddImagesRequest) -> NewImage:
     """Return the photo that is to be added. One without bytes and address is an empty file."""
+    try:
+        metadata, fault = codec.decode_metadata(request.metadata), None
+    except InputError as error:
+        metadata, fault = NO_METADATA, error
     return NewImage(
         content=request.content,
         uri=request.uri,
         image_id=request.image_id,
         name=request.name or request.uri,
-        metadata=read_metadata(request.metadata),
+        metadata=metadata,
+        fault=fault,
     )
 
 
@@ -161,18 +139,6 @@ def write_collection(collection: Collection) -> ingest_service_pb2.Collection:
             for one in collection.generations
         ],
     )
-
-
-def read_metadata(values: Mapping[str, types_pb2.MetadataValue]) -> dict[str, MetadataValue]:
-    """Return an image's metadata. Raises InputError for a value of no kind."""
-    return {key: _read_value(key, value) for key, value in values.items()}
-
-
-def _read_value(key: str, value: types_pb2.MetadataValue) -> MetadataValue:
-    kind = value.WhichOneof("kind")
-    if kind is None:
-        raise InputError(f"metadata {key[:80]!r} has no value")
-    return cast(MetadataValue, getattr(value, kind))
 
 
 def _write_error(error: GlyphseekError) -> search_service_pb2.Error:

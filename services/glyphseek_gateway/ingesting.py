@@ -81,6 +81,8 @@ class Ingesting:
 
     def _read(self, image: NewImage) -> IntakeItem | GlyphseekError:
         """Return the photo with its bytes, or why it is refused."""
+        if image.fault is not None:
+            return image.fault
         try:
             content = (
                 self._source.read(image.uri, max_bytes=self._limits.max_image_bytes) if image.uri else image.content

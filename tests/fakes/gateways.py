@@ -15,12 +15,6 @@ import grpc
 import httpx
 import numpy as np
 from fakes import token_gallery, word_gallery
-from glyphseek_gateway.collections import MemoryCollections
-from glyphseek_gateway.engines import Engine, LocalEngines
-from glyphseek_gateway.gateway import Gateway, GatewaySettings, Parts, build_gateway
-from glyphseek_gateway.keys import Caller, Keys, NoKeys, Scope, hash_key
-from glyphseek_gateway.listening import Doors, listening
-from glyphseek_gateway.readiness import Probe
 from PIL import Image
 
 from glyphseek.api.v1 import ingest_service_pb2_grpc, search_service_pb2_grpc
@@ -34,6 +28,12 @@ from glyphseek.reranking import Reranker
 from glyphseek.search import MatchStage, RerankStage
 from glyphseek.tokens import CodecName
 from glyphseek.types import ImageFeatures, ModelCard, RgbImage
+from glyphseek_gateway.collections import MemoryCollections
+from glyphseek_gateway.engines import Engine, LocalEngines
+from glyphseek_gateway.gateway import Gateway, GatewaySettings, Parts, build_gateway
+from glyphseek_gateway.keys import Caller, Keys, NoKeys, Scope, hash_key
+from glyphseek_gateway.listening import Doors, listening
+from glyphseek_gateway.readiness import Probe
 
 CALLER = Caller(name="tests", scopes=frozenset(Scope))
 
