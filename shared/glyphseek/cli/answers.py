@@ -61,10 +61,10 @@ def answer_queries(
 
 
 def result_as_json(result: SearchResult) -> dict[str, object]:
-    """Return the answer as plain values; attention maps are left to pictures."""
-    plain = asdict(replace(result, hits=tuple(replace(hit, attention=None) for hit in result.hits)))
+    """Return the answer as plain values; attention maps are left to pictures, records to `glyphseek export`."""
+    plain = asdict(replace(result, hits=tuple(replace(hit, attention=None, record=None) for hit in result.hits)))
     for hit in plain["hits"]:
-        del hit["attention"]
+        del hit["attention"], hit["record"]
     return {**plain, "total_ms": result.timings.total_ms}
 
 
