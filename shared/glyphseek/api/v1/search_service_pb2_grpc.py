@@ -27,6 +27,14 @@ if _version_not_supported:
 
 class SearchServiceStub(object):
     """Finds photos by the words written in them. Needs a key with the scope `read` where keys are in use.
+
+    Metadata of all calls, each optional: `authorization` (`Bearer KEY`) or `x-api-key`; `x-request-id`, which logs and
+    errors repeat; `traceparent` of W3C Trace Context; `x-glyphseek-deadline-ms`, the time that is left, for callers behind
+    a proxy that keeps gRPC's own deadline to itself. The shorter of the two deadlines counts, for every service behind
+    this one too.
+
+    Errors carry `google.rpc.Status`: ErrorInfo with the kind of error as its reason and the domain `glyphseek`, RetryInfo
+    when there are too many requests, BadRequest when the request can be mended.
     """
 
     def __init__(self, channel):
@@ -54,6 +62,14 @@ class SearchServiceStub(object):
 
 class SearchServiceServicer(object):
     """Finds photos by the words written in them. Needs a key with the scope `read` where keys are in use.
+
+    Metadata of all calls, each optional: `authorization` (`Bearer KEY`) or `x-api-key`; `x-request-id`, which logs and
+    errors repeat; `traceparent` of W3C Trace Context; `x-glyphseek-deadline-ms`, the time that is left, for callers behind
+    a proxy that keeps gRPC's own deadline to itself. The shorter of the two deadlines counts, for every service behind
+    this one too.
+
+    Errors carry `google.rpc.Status`: ErrorInfo with the kind of error as its reason and the domain `glyphseek`, RetryInfo
+    when there are too many requests, BadRequest when the request can be mended.
     """
 
     def Search(self, request, context):
@@ -105,6 +121,14 @@ def add_SearchServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class SearchService(object):
     """Finds photos by the words written in them. Needs a key with the scope `read` where keys are in use.
+
+    Metadata of all calls, each optional: `authorization` (`Bearer KEY`) or `x-api-key`; `x-request-id`, which logs and
+    errors repeat; `traceparent` of W3C Trace Context; `x-glyphseek-deadline-ms`, the time that is left, for callers behind
+    a proxy that keeps gRPC's own deadline to itself. The shorter of the two deadlines counts, for every service behind
+    this one too.
+
+    Errors carry `google.rpc.Status`: ErrorInfo with the kind of error as its reason and the domain `glyphseek`, RetryInfo
+    when there are too many requests, BadRequest when the request can be mended.
     """
 
     @staticmethod
