@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 from contracts.stores import axis, make_card, make_record, milvus_uri, rows
+from pymilvus import DataType, MilvusClient
 
-from glyphseek.errors import GalleryNotFound, ModelMismatch, SettingError
+from glyphseek.errors import GalleryNotFound, ModelMismatch, SettingError, StoreUnavailable
+from glyphseek.filters import parse_filter
 from glyphseek.types import ModelCard
 from glyphseek.vectors.milvus_generations import MilvusGenerations
 from glyphseek.vectors.milvus_server import MilvusStore
@@ -82,31 +87,133 @@ def test_a_new_generation_is_built_beside_the_old_and_switched_to_at_once(
     assert ids_of(settings, gallery, OLD) == ["of-old"]
 
 
-def test_searches_while_the_alias_moves_to_and_fro_answer_from_one_generation_each(
+def test_readers_that_follow_the_alias_while_it_is_switched_fifty_times_never_fail_nor_mix(
     settings: MilvusSettings, generations: MilvusGenerations, gallery: str
 ) -> None:
     fill(settings, gallery, NEW, "of-new", is_new=True)
+    stores = {
+        card.fingerprint: MilvusStore.open(settings, gallery=gallery, card=card, is_new_generation=True)
+        for card in (OLD, NEW)
+    }
+    is_over = threading.Event()
+
+    def follow() -> list[tuple[str, tuple[str, ...]]]:
+        answers: list[tuple[str, tuple[str, ...]]] = []
+        with MilvusGenerations(settings) as seen:
+            while not is_over.is_set() or not answers:
+                current = seen.current(gallery)
+                [hits] = stores[current.fingerprint].search(rows(axis(0)), 5)
+                answers.append((current.model, tuple(hit.image_id for hit in hits)))
+        return answers
+
+    with ThreadPoolExecutor(3) as pool:
+        readers = [pool.submit(follow) for _ in range(3)]
+        for number in range(50):
+            generations.switch(gallery, (NEW, OLD)[number % 2].fingerprint)
+        is_over.set()
+        answers = [answer for reader in readers for answer in reader.result()]
+    assert set(answers) == {("old", ("of-old",)), ("new", ("of-new",))}
+    for store in stores.values():
+        store.close()
+
+
+def test_a_generation_that_is_built_leaves_searches_of_the_current_one_alone(
+    settings: MilvusSettings, gallery: str
+) -> None:
     old = MilvusStore.open(settings, gallery=gallery, card=OLD)
-    new = MilvusStore.open(settings, gallery=gallery, card=NEW, is_new_generation=True)
-    stop = threading.Event()
-
-    def switch() -> None:
-        while not stop.is_set():
-            for card in (NEW, OLD):
-                generations.switch(gallery, card.fingerprint)
-
-    thread = threading.Thread(target=switch)
-    thread.start()
-    try:
-        for _ in range(20):
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(fill, settings, gallery, NEW, "of-new", is_new=True)
+        while not building.done():
             assert [hit.image_id for hit in old.search(rows(axis(0)), 5)[0]] == ["of-old"]
-            assert [hit.image_id for hit in new.search(rows(axis(0)), 5)[0]] == ["of-new"]
-            assert generations.current(gallery).model in ("old", "new")
-    finally:
-        stop.set()
-        thread.join()
+        building.result()
     old.close()
-    new.close()
+
+
+def test_a_gallery_is_dropped_with_all_its_generations_and_may_be_made_again(
+    settings: MilvusSettings, generations: MilvusGenerations, gallery: str
+) -> None:
+    fill(settings, gallery, NEW, "of-new", is_new=True)
+    other = f"{gallery}_2"
+    fill(settings, other, OLD, "of-other")
+    generations.drop_gallery(gallery)
+    assert [one.gallery for one in generations.list() if one.gallery.startswith(gallery)] == [other]
+    for call in (generations.current, generations.drop_gallery):
+        with pytest.raises(GalleryNotFound, match=f"no gallery '{gallery}'"):
+            call(gallery)
+    fill(settings, gallery, NEW, "of-another-time")
+    assert ids_of(settings, gallery, NEW) == ["of-another-time"]
+    assert ids_of(settings, other, OLD) == ["of-other"]
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4])
+def test_a_gallery_whose_drop_dies_is_whole_or_gone_and_the_next_drop_finishes(
+    settings: MilvusSettings, generations: MilvusGenerations, gallery: str, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(settings, gallery, NEW, "of-new", is_new=True)
+    left = iter(range(steps))
+    with monkeypatch.context() as patched:
+        for name in ("drop_collection", "drop_alias"):
+            patched.setattr(MilvusClient, name, die_when_over(left, getattr(MilvusClient, name)))
+        with pytest.raises(StoreUnavailable, match="dies here"):
+            generations.drop_gallery(gallery)
+    if steps <= 2:  # both collections of the generation that is not current
+        assert ids_of(settings, gallery, OLD) == ["of-old"]
+    else:
+        with pytest.raises(GalleryNotFound):
+            generations.current(gallery)
+    generations.drop_gallery(gallery)
+    with pytest.raises(GalleryNotFound):
+        generations.drop_gallery(gallery)
+
+
+def die_when_over(left: Iterator[int], real: Callable[..., None]) -> Callable[..., None]:
+    def call(*arguments: object, **named: object) -> None:
+        if next(left, None) is None:
+            raise StoreUnavailable("the process dies here")
+        real(*arguments, **named)
+
+    return call
+
+
+def test_a_generation_made_before_metadata_serves_all_that_needs_none(settings: MilvusSettings) -> None:
+    gallery = f"n{uuid4().hex}"
+    make_without_metadata(settings, gallery, OLD)
+    with closing(MilvusStore.open(settings, gallery=gallery, card=OLD)) as store:
+        assert not store.generation.has_metadata
+        store.put([make_record("a"), make_record("b")], [rows(axis(0)), rows(axis(1))])
+        store.delete(["b"])
+        assert [hit.image_id for hit in store.search(rows(axis(0)), 5)[0]] == ["a"]
+        for call in (
+            lambda: store.search(rows(axis(0)), 5, where=parse_filter("year == 2020")),
+            lambda: store.put([replace(make_record("c"), metadata={"year": 2020})], [rows(axis(0))]),
+        ):
+            with pytest.raises(SettingError, match=f"'old' of gallery '{gallery}' was made before images had metadata"):
+                call()
+        assert [record.image_id for record in store.scan()] == ["a"]
+
+
+def make_without_metadata(settings: MilvusSettings, gallery: str, card: ModelCard) -> None:
+    """Make a generation as the first version of this library did."""
+    described = {"format": 1, "gallery": gallery, "model": card.name, "fingerprint": card.fingerprint}
+    client = MilvusClient(settings.uri)
+    index = client.prepare_index_params()
+    index.add_index("vector", index_type="FLAT", metric_type="IP")
+    vectors = client.create_schema(auto_id=False, description=json.dumps(described))
+    vectors.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=1120)
+    vectors.add_field("tenant", DataType.VARCHAR, is_partition_key=True, max_length=64)
+    vectors.add_field("writing", DataType.VARCHAR, max_length=32)
+    vectors.add_field("vector", DataType.FLOAT_VECTOR, dim=card.vector_width)
+    images = client.create_schema(auto_id=False, description=json.dumps(described))
+    images.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=1040)
+    images.add_field("writing", DataType.VARCHAR, max_length=32)
+    images.add_field("vector_count", DataType.INT64)
+    images.add_field("record", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=4096, max_length=60_000)
+    images.add_field("vector", DataType.FLOAT_VECTOR, dim=2)
+    prefix = f"glyphseek_{gallery}_{card.fingerprint[:16]}"
+    client.create_collection(f"{prefix}_vectors", schema=vectors, index_params=index, num_partitions=2)
+    client.create_collection(f"{prefix}_images", schema=images, index_params=index)
+    client.create_alias(f"{prefix}_images", f"glyphseek_{gallery}")
+    client.close()
 
 
 def test_only_a_generation_that_is_not_current_can_be_dropped(

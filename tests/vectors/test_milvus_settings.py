@@ -50,6 +50,13 @@ def test_each_index_is_told_what_it_knows_and_holds_as_many_candidates_as_are_as
     assert settings.search_parameters(500) == searched
 
 
+def test_more_effort_looks_further_as_far_as_there_is_more() -> None:
+    assert IndexSettings(kind=IndexKind.HNSW).search_parameters(500, effort=4) == {"ef": 2000}
+    assert IndexSettings(kind=IndexKind.HNSW).search_parameters(10_000, effort=4) == {"ef": 32_768}
+    assert IndexSettings(kind=IndexKind.IVF_SQ8).search_parameters(500, effort=4) == {"nprobe": 256}
+    assert IndexSettings(kind=IndexKind.IVF_SQ8, lists=100).search_parameters(500, effort=4) == {"nprobe": 100}
+
+
 def test_an_index_of_impossible_shape_is_refused() -> None:
     with pytest.raises(SettingError, match="graph_degree is 2, it must be within 4 to 64"):
         IndexSettings(graph_degree=2)

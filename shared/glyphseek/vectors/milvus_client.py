@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypedDict, cast
 
 from glyphseek.errors import StoreError, StoreFull, StoreUnavailable
 from glyphseek.types import FloatArray
-from glyphseek.vectors.milvus_settings import IndexSettings, MilvusSettings
+from glyphseek.vectors.milvus_settings import MilvusSettings
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -96,7 +96,14 @@ class MilvusCalls:
             return answer.timestamp
 
     def search(
-        self, collection: str, vectors_QD: FloatArray, limit: int, *, where: str, index: IndexSettings, since: int
+        self,
+        collection: str,
+        vectors_QD: FloatArray,
+        limit: int,
+        *,
+        where: str,
+        parameters: Mapping[str, int],
+        since: int,
     ) -> list[list[tuple[str, float]]]:
         """Return for each query (primary key, inner product) of the rows found, best first, as of `since` or later."""
         with self.translated("search"):
@@ -106,7 +113,7 @@ class MilvusCalls:
                 anns_field="vector",
                 filter=where,
                 limit=limit,
-                search_params={"metric_type": "IP", "params": index.search_parameters(limit)},
+                search_params={"metric_type": "IP", "params": dict(parameters)},
                 **_as_of(since),
             )
         return [[(str(hit.id), float(hit.distance)) for hit in cast("list[_Hit]", hits)] for hits in found]

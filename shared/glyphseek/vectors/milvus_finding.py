@@ -11,10 +11,14 @@ from glyphseek.vectors.milvus_client import MilvusCalls
 from glyphseek.vectors.milvus_filters import write_filter
 from glyphseek.vectors.milvus_generations import Generation
 from glyphseek.vectors.milvus_keys import FoundVector, image_key, read_vector_key
-from glyphseek.vectors.milvus_settings import IndexSettings
+from glyphseek.vectors.milvus_settings import IndexKind, IndexSettings
 
 _MOST_ROWS = 16_384
 _ROUNDS = 8
+_FILTER_EFFORT = 4
+"""Of 30,000 rows HNSW finds 0.87 to 0.97 of the nearest 500 that pass a filter with the width that finds 0.98 of the
+nearest of all, and at times fewer than 500; with four times the width 0.998 and all, in the same time."""
+_MOST_EFFORT = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +38,12 @@ class Finder:
         next look, which is later, until all that a look found count and none that it left out does (one may, when its
         writer has finished meanwhile): so an image that is replaced at this time is there, whole, in one version.
         """
-        mine = f'tenant == "{self.tenant}"'
+        mine, effort = f'tenant == "{self.tenant}"', 1
         if where is not None:
-            mine += f" and {write_filter(where)}"
+            mine, effort = f"{mine} and {write_filter(where)}", _FILTER_EFFORT
         excluded, committed, found = dict[str, str](), set[str](), list[list[FoundVector]]()
         for _ in range(_ROUNDS):
-            found = self._find_rows(vectors_QD, limit, where=mine, excluded=excluded, since=since)
+            found = self._find_rows(vectors_QD, limit, where=_without(excluded, mine), effort=effort, since=since)
             seen = {one.writing: one.image_id for hits in found for one in hits}
             committed = self.committed_among(seen | excluded, since=since)
             if seen.keys() <= committed and committed.isdisjoint(excluded):
@@ -52,23 +56,38 @@ class Finder:
         return [_order(one for one in hits if one.writing in committed)[:limit] for hits in found]
 
     def _find_rows(
-        self, vectors_QD: FloatArray, limit: int, *, where: str, excluded: Collection[str], since: int
+        self, vectors_QD: FloatArray, limit: int, *, where: str, effort: int, since: int
     ) -> list[list[FoundVector]]:
-        if excluded:
-            where += f" and writing not in [{', '.join(repr(name) for name in sorted(excluded))}]"
+        """Return the best rows of each query: `limit`, all that equal the last of them, and a few more."""
         answers: list[list[FoundVector]] = [[] for _ in vectors_QD]
         unanswered, asked = list(range(len(vectors_QD))), limit + 1
         while unanswered:
-            found = self._look_up(vectors_QD[unanswered], asked, where=where, since=since)
+            found = self._look_up(vectors_QD[unanswered], asked, where=where, effort=effort, since=since)
             for query, hits in zip(unanswered, found, strict=True):
                 answers[query] = hits
             unanswered = [query for query in unanswered if _may_cut_ties(answers[query], limit, asked)]
             asked = min(4 * asked, _MOST_ROWS)
         return answers
 
-    def _look_up(self, vectors_QD: FloatArray, limit: int, *, where: str, since: int) -> list[list[FoundVector]]:
-        index = self.index
-        found = self.calls.search(self.generation.vectors, vectors_QD, limit, where=where, index=index, since=since)
+    def _look_up(
+        self, vectors_QD: FloatArray, limit: int, *, where: str, effort: int, since: int
+    ) -> list[list[FoundVector]]:
+        """Return `limit` rows of each query, fewer only where there are fewer: an index may lose its way to the rest.
+
+        It does where few of its rows are the tenant's or pass a filter; then it is asked with more effort.
+        """
+        expected: int | None = None
+        while True:
+            parameters = self.index.search_parameters(limit, effort=effort)
+            found = self.calls.search(
+                self.generation.vectors, vectors_QD, limit, where=where, parameters=parameters, since=since
+            )
+            effort *= 4
+            if len(min(found, key=len)) == limit or self.index.kind is IndexKind.FLAT or effort > _MOST_EFFORT:
+                break
+            expected = expected or min(limit, self.calls.count(self.generation.vectors, where=where, since=since))
+            if len(min(found, key=len)) >= expected:
+                break
         return [[read_vector_key(pk, similarity) for pk, similarity in hits] for hits in found]
 
     def committed_among(self, images: Mapping[str, str], *, since: int) -> set[str]:
@@ -76,6 +95,12 @@ class Finder:
         pks = [image_key(self.tenant, image_id) for image_id in dict.fromkeys(images.values())]
         rows = self.calls.get(self.generation.images, pks, ["writing"], since=since) if pks else []
         return {str(row["writing"]) for row in rows} & images.keys()
+
+
+def _without(excluded: Collection[str], where: str) -> str:
+    if not excluded:
+        return where
+    return f"{where} and writing not in [{', '.join(repr(name) for name in sorted(excluded))}]"
 
 
 def _may_cut_ties(hits: Sequence[FoundVector], limit: int, asked: int) -> bool:

@@ -9,7 +9,8 @@ files a row that is upserted in another partition than the one where it looks fo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict, cast
@@ -110,7 +111,36 @@ class MilvusGenerations:
         doomed = self._find(gallery, fingerprint)
         if doomed.is_current:
             raise SettingError(f"model {doomed.model!r} is the current one of gallery {gallery!r}; switch first")
-        for collection in (doomed.images, doomed.vectors):
+        self._drop_collections([doomed.images, doomed.vectors])
+
+    def drop_gallery(self, gallery: str) -> None:
+        """Remove a gallery with all its generations and rows, of all tenants. Raises GalleryNotFound.
+
+        Where this dies half way, the gallery is there, whole, or it is not, and dropping it again removes the rest.
+        Other generations go first, then the alias, by which the gallery is found, then the images of what was current,
+        which are the commits of its vectors. One that is made anew between the last two begins with those images.
+        Blobs stay, as for `drop`.
+        """
+        described = self._calls.describe(name_alias(gallery))
+        current = None if described is None else _read_generation(str(described["collection_name"]), described)
+        collections = self._list_collections(gallery)
+        if current is None and not collections:
+            raise GalleryNotFound(f"there is no gallery {gallery!r}")
+        last = [] if current is None else [current.images, current.vectors]
+        self._drop_collections([one for one in collections if one not in last])
+        if current is not None:
+            with self._calls.translated("drop an alias"):
+                self._calls.client.drop_alias(name_alias(gallery), retry_times=0)
+        self._drop_collections([one for one in last if one in collections])
+
+    def _list_collections(self, gallery: str) -> tuple[str, ...]:
+        """Return all collections of a gallery, those of images before those of vectors."""
+        form = re.compile(rf"{name_alias(gallery)}_[0-9a-f]{{16}}_(images|vectors)")
+        found = [one for one in self._calls.list_collections() if form.fullmatch(one)]
+        return tuple(sorted(found, key=lambda one: (not one.endswith("_images"), one)))
+
+    def _drop_collections(self, collections: Sequence[str]) -> None:
+        for collection in collections:
             with self._calls.translated(f"drop {collection}"):
                 self._calls.client.drop_collection(collection, retry_times=0)
 

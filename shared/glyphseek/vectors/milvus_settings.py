@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from glyphseek.errors import SettingError
 
+_MOST_CANDIDATES = 32_768  # Milvus' own bound
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -57,15 +58,16 @@ class IndexSettings:
             case IndexKind.FLAT | IndexKind.DISKANN:
                 return {}
 
-    def search_parameters(self, limit: int) -> dict[str, int]:
-        """Return what Milvus is told with a search for `limit` rows."""
+    def search_parameters(self, limit: int, *, effort: int = 1) -> dict[str, int]:
+        """Return what Milvus is told with a search for `limit` rows; `effort` times the usual width or probes."""
+        width = min(effort * max(self.search_width, limit), _MOST_CANDIDATES)
         match self.kind:
             case IndexKind.HNSW:
-                return {"ef": max(self.search_width, limit)}
+                return {"ef": width}
             case IndexKind.IVF_SQ8:
-                return {"nprobe": min(self.probes, self.lists)}
+                return {"nprobe": min(effort * self.probes, self.lists)}
             case IndexKind.DISKANN:
-                return {"search_list": max(self.search_width, limit)}
+                return {"search_list": width}
             case IndexKind.FLAT:
                 return {}
 
