@@ -61,7 +61,7 @@ class Job:
         return Ending.COMPLETE, ""
 
     def _list(self) -> None:
-        for entry in self.source.list():
+        for entry in self.source.names():
             if isinstance(entry, Skip):
                 self.counts.refused.append(entry)
             else:

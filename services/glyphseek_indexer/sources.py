@@ -28,7 +28,7 @@ _SCHEME = "s3://"
 class PhotoSource(Protocol):
     """Photos by name. It can be sent to another process; names are those that rows get."""
 
-    def list(self) -> Iterator[str | Skip]:
+    def names(self) -> Iterator[str | Skip]:
         """Yield the names of what may be photos, and what could not be looked at."""
         ...
 
@@ -60,7 +60,7 @@ class FolderSource:
     folder: Path
     limits: ImageLimits
 
-    def list(self) -> Iterator[str | Skip]:
+    def names(self) -> Iterator[str | Skip]:
         """Yield the names of image files, depth first, and the folders and photos that cannot be looked at."""
         for entry in find_files(self.folder):
             if isinstance(entry, Unreachable):
@@ -87,7 +87,7 @@ class BucketSource:
     settings: S3Settings
     folder: str
 
-    def list(self) -> Iterator[str | Skip]:
+    def names(self) -> Iterator[str | Skip]:
         """Yield the addresses of what may be photos, a page of the listing at a time. Raises StoreUnavailable."""
         for key in S3Objects(self.settings).list(self.folder):
             if has_image_suffix(Path(PurePosixPath(key).name)):
