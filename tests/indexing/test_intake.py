@@ -6,6 +6,7 @@ import pytest
 from indexing.gallery_fakes import FINGERPRINT, FakeFeatures, FakeModel, FakeVectors, photo_bytes
 
 from glyphseek.errors import GlyphseekError, ImageError, InputError, ServiceUnavailable
+from glyphseek.fetching import SETTLING_S
 from glyphseek.indexing import (
     EncodedFile,
     ImageEncoder,
@@ -40,6 +41,7 @@ class Rig:
             fingerprint=FINGERPRINT,
             keep_photos=keep_photos,
             others=lambda: others,
+            wait=lambda seconds: self.journal.append(f"wait {seconds} s"),
         )
 
     def encode_and_store(self, files: Sequence[EncodedFile]) -> list[StoredImage | ImageError]:
@@ -117,7 +119,7 @@ def test_a_callers_id_with_another_content_is_out_of_search_while_it_changes() -
     rig.journal.clear()
 
     assert rig.add(IntakeItem(content=TWO, image_id="sign", name="new")) == [Intaken.UPDATED]
-    assert rig.journal == ["delete row sign", "blob sign", "row sign"]
+    assert rig.journal == ["delete row sign", "blob sign", f"wait {SETTLING_S} s", "row sign"]
     record = rig.vectors.records["sign"]
     assert (record.content_hash, record.names, dict(record.metadata)) == (hash_content(TWO), ("new",), {"a": 1.0})
     assert rig.is_sound()

@@ -2,10 +2,11 @@
 
 from glyphseek.fetching.cache import CacheStats, LoadError, SingleFlightCache
 from glyphseek.fetching.faults import count_faults, list_faults
-from glyphseek.fetching.reader import FETCH_SHARE, BlobReader, Fetched
+from glyphseek.fetching.reader import FETCH_SHARE, SETTLING_S, BlobReader, Fetched
 
 __all__ = [
     "FETCH_SHARE",
+    "SETTLING_S",
     "BlobReader",
     "CacheStats",
     "Fetched",

@@ -24,6 +24,8 @@ FETCH_SHARE = 0.8
 NAMED_LIFETIME_S = 1.0
 """How long what a blob held is used again where an id does not say of which content it is: a caller's id may be given
 another photo at any time. An id that is a hash of the content always means the same blob."""
+SETTLING_S = NAMED_LIFETIME_S + 0.25
+"""How long after a blob was replaced no reader uses the one before any more; the rest is for reads under way."""
 
 _CONTENT_KEY = re.compile(r".*/[0-9a-f]{32}")
 

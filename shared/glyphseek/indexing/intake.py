@@ -6,10 +6,12 @@ Encoding is somebody else's (`ImageEncoding`): this job decides what needs it, a
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from glyphseek.errors import ImageError, InputError
+from glyphseek.fetching import SETTLING_S
 from glyphseek.indexing.arrivals import Arrival, Intaken
 from glyphseek.indexing.encoding import ImageEncoding, StoredImage
 from glyphseek.indexing.holding import HeldIds
@@ -97,11 +99,13 @@ class Intake:
         fingerprint: str,
         keep_photos: bool = False,
         others: Callable[[], Sequence[VectorStore]] = no_other_galleries,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
         """Keep the parts.
 
         features: where the encoder writes blobs of model `fingerprint`. keep_photos: keep files under `photo_key`.
-        others: rows of the other galleries that share these blobs; what they use is neither replaced nor removed.
+        others: rows of the other galleries that share these blobs; what they use is neither replaced nor removed. wait:
+        lets seconds pass, while caches that hold what an id was before let go of it.
         """
         self._vectors = vectors
         self._features = features
@@ -109,14 +113,15 @@ class Intake:
         self._fingerprint = fingerprint
         self._keep_photos = keep_photos
         self._others = others
+        self._wait = wait
         self._ids = HeldIds()
 
     def add(self, items: Sequence[IntakeItem]) -> list[IntakeResult]:
         """Add photos and return, in their order, what became of each; it is committed when this returns.
 
         Adding again changes nothing and encodes nothing. An image has every name that its content was added with. An
-        id that gets another content is in no search until that is stored. Raises what stores and encoder raise; then
-        some may be added, and adding them all again is right.
+        id that gets another content is in no search until that is stored and nothing holds the old one any more, about a
+        second later. Raises what stores and encoder raise; then some may be added, and adding them all again is right.
         """
         results: dict[int, IntakeResult] = {}
         wanted: list[_Wanted] = []
@@ -181,6 +186,8 @@ class Intake:
                 rows[arrival.image_id] = _Row(record=arrival.row(outcome.record), vectors=outcome.vectors)
             else:
                 refused[arrival.image_id] = outcome
+        if any(one not in refused for one in replaced):
+            self._wait(SETTLING_S)
         if rows:
             self._vectors.put([row.record for row in rows.values()], [row.vectors for row in rows.values()])
         return refused
