@@ -86,6 +86,13 @@ def test_what_is_no_loss_is_not_tried_again(code: StatusCode, expected: type[Exc
     assert len(method.timeouts) == 1
 
 
+def test_waits_grow_to_a_second_and_no_further() -> None:
+    waited: list[float] = []
+    with _client(waited, attempts=9) as client:
+        client.call(Method(*[StatusCode.UNAVAILABLE] * 8), "answer", timeout_s=60.0)
+    assert waited == [0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0]
+
+
 def test_what_may_not_be_done_twice_is_not_tried_again() -> None:
     method = Method(StatusCode.UNAVAILABLE)
     with _client() as client, pytest.raises(ServiceUnavailable):

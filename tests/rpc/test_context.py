@@ -1,6 +1,8 @@
 import asyncio
 import time
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -96,19 +98,35 @@ def test_blocking_work_in_a_thread_is_within_the_call() -> None:
     assert found.request_id == "r1"
 
 
-def test_spans_of_the_callee_belong_to_the_trace_of_the_caller() -> None:
+@pytest.fixture
+def spans() -> Generator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
     stop = set_up_tracing("test", exporter=exporter)
-    try:
-        with span("caller"):
-            sent = write_metadata(1.0)
-            expected = current_traceparent()
-        with call_bound(read_metadata(sent)), span("callee"):
-            pass
-    finally:
-        stop()
-    callee, caller = sorted(exporter.get_finished_spans(), key=lambda one: one.name)
-    assert dict(sent)["traceparent"] == expected
-    assert caller.context is not None
-    assert callee.parent is not None
-    assert callee.parent.span_id == caller.context.span_id
+    yield exporter
+    stop()
+
+
+def _parents_of(spans: InMemorySpanExporter) -> dict[str, str]:
+    """Return for each span that has ended the name of the one it is part of."""
+    ended = spans.get_finished_spans()
+    names = {one.context.span_id: one.name for one in ended if one.context is not None}
+    return {one.name: names[one.parent.span_id] for one in ended if one.parent is not None}
+
+
+def test_spans_of_the_callee_belong_to_the_trace_of_the_caller(spans: InMemorySpanExporter) -> None:
+    with span("caller"):
+        sent = write_metadata(1.0)
+        assert dict(sent)["traceparent"] == current_traceparent()
+    with call_bound(read_metadata(sent)), span("callee"):
+        pass
+    assert _parents_of(spans) == {"callee": "caller"}
+
+
+def test_a_step_with_a_shorter_deadline_stays_inside_its_span(spans: InMemorySpanExporter) -> None:
+    with span("caller"):
+        sent = write_metadata(1.0)
+    call = read_metadata(sent)
+    soon = replace(call, deadline=time.monotonic() + 0.5)
+    with call_bound(call), span("stage"), call_bound(soon), span("step"):
+        pass
+    assert _parents_of(spans) == {"stage": "caller", "step": "stage"}

@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 _LOST = frozenset({StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.INTERNAL, StatusCode.UNKNOWN})
 """Without our details, each may mean that a replica ended in the middle: Ray Serve's proxy says INTERNAL then."""
 
+_LONGEST_WAIT_S = 1.0  # between two attempts
+
 
 class UnaryMethod(Protocol[Q, A]):
     """One rpc of a generated stub."""
@@ -54,7 +56,7 @@ class ClientSettings:
     max_message_bytes: of one request or answer. keepalive_s: how long a connection with calls in flight may be silent
     before it is probed, so that a machine that vanished is found out.
     attempts: how often an idempotent call is made at most, inside its deadline. first_wait_s: between the first two;
-    each later wait is twice as long, and up to half of it is left to chance.
+    each later wait is twice as long, a second at most, and up to half of it is left to chance.
     """
 
     max_message_bytes: int = 64 * 2**20
@@ -137,7 +139,7 @@ class Client:
                     return self._try(method, request, ends - time.monotonic())
                 except grpc.RpcError as error:
                     failed = cast(FailedCall, error)
-                    wait_s = self._settings.first_wait_s * 2 ** (attempt - 1) * (1 - self._chance() / 2)
+                    wait_s = self._wait_after(attempt)
                     may_repeat = is_idempotent and attempt < self._settings.attempts and is_lost(failed)
                     if not may_repeat or time.monotonic() + wait_s >= ends:
                         raise self._translate(failed) from error
@@ -166,6 +168,10 @@ class Client:
     def metadata(self, timeout_s: float) -> list[tuple[str, str]]:
         """Return what is sent with a call: the context, and the application behind Ray Serve."""
         return [*write_metadata(timeout_s), *_route(self._endpoint), *self._credentials]
+
+    def _wait_after(self, attempt: int) -> float:
+        longest_s = min(_LONGEST_WAIT_S, self._settings.first_wait_s * 2 ** (attempt - 1))
+        return longest_s * (1 - self._chance() / 2)
 
     def _translate(self, failed: FailedCall) -> GlyphseekError:
         if not is_ours(failed):

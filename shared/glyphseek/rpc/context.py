@@ -68,10 +68,15 @@ def start_call(*, request_id: str = "", timeout_s: float | None = None, tracepar
 
 @contextmanager
 def call_bound(call: CallContext) -> Generator[CallContext]:
-    """Make `call` the current one inside the block, for logs and traces too."""
+    """Make `call` the current one inside the block, for logs and traces too.
+
+    A call that only has another deadline than the current one stays inside the span that is open.
+    """
+    outer = _current.get()
+    is_other = outer is None or (outer.request_id, outer.traceparent) != (call.request_id, call.traceparent)
     before = _current.set(call)
     try:
-        with request_id_bound(call.request_id), trace_continued(call.traceparent):
+        with request_id_bound(call.request_id), trace_continued(call.traceparent if is_other else ""):
             yield call
     finally:
         _current.reset(before)
