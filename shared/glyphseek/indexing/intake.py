@@ -120,8 +120,8 @@ class Intake:
         """Add photos and return, in their order, what became of each; it is committed when this returns.
 
         Adding again changes nothing and encodes nothing. An image has every name that its content was added with. An
-        id that gets another content is in no search until that is stored and nothing holds the old one any more, about a
-        second later. Raises what stores and encoder raise; then some may be added, and adding them all again is right.
+        id that gets another content is in no search until that is stored and nothing holds the old one any more, about
+        a second later. Raises what stores and encoder raise; then some may be added, and adding all again is right.
         """
         results: dict[int, IntakeResult] = {}
         wanted: list[_Wanted] = []
