@@ -1,4 +1,4 @@
-"""`python -m glyphseek_gateway`: the gateway as one plain process, and `--new-key` for a key of its file."""
+"""`python -m glyphseek_gateway`: the gateway as one plain process; `--new-key` and `--openapi` only print something."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.new_key is not None:
             _print_key(options.new_key, options.scopes)
+        elif options.openapi:
+            print(write_openapi(), end="")
         else:
             config = load_config(options.config)
             set_up_logs(SERVICE, level=config.log_level)
@@ -44,6 +46,7 @@ class _Options(argparse.Namespace):
     config: Path | None
     new_key: str | None
     scopes: str
+    openapi: bool
 
 
 def _parse(arguments: Sequence[str] | None) -> _Options:
@@ -51,6 +54,7 @@ def _parse(arguments: Sequence[str] | None) -> _Options:
     parser.add_argument("--config", type=Path, help="YAML or JSON; GLYPHSEEK_... of the environment count more")
     parser.add_argument("--new-key", metavar="NAME", help="print a new key, and its entry for the file of keys")
     parser.add_argument("--scopes", default="read", help="of the new key: some of read,write,admin")
+    parser.add_argument("--openapi", action="store_true", help="print the description of the HTTP interface")
     return parser.parse_args(arguments, namespace=_Options())
 
 
@@ -58,6 +62,15 @@ def _print_key(name: str, scopes: str) -> None:
     secret, entry = make_key(name, read_scopes(scopes))
     print(f"key, shown only now: {secret}")
     print(f"entry for the file:  {json.dumps(entry)}")
+
+
+def write_openapi() -> str:
+    """Return the description of the HTTP interface, as docs/api/openapi.json holds it."""
+    gateway = assemble(Config(), Metrics())
+    try:
+        return json.dumps(gateway.http.openapi(), indent=1, ensure_ascii=False) + "\n"
+    finally:
+        gateway.close()
 
 
 async def _serve(config: Config) -> None:

@@ -10,9 +10,9 @@ from functools import partial
 from typing import TypeVar
 
 from glyphseek.indexing import Removal
+from glyphseek.rpc.admission import Admission, Place
 from glyphseek.rpc.context import call_bound, current_call, start_call
 from glyphseek.types import ImageRecord
-from glyphseek_gateway.admission import Admission, Place
 from glyphseek_gateway.asks import (
     AddedImage,
     BatchAnswer,

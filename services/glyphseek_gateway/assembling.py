@@ -8,6 +8,7 @@ from dataclasses import replace
 from glyphseek.config import Config
 from glyphseek.deployment import milvus_settings, open_features, s3_settings
 from glyphseek.errors import ModelNotFound
+from glyphseek.features.late import LateFeatures
 from glyphseek.metrics import Metrics
 from glyphseek.ports import FeatureStore
 from glyphseek.rpc.client import Client
@@ -17,7 +18,6 @@ from glyphseek.rpc.remote import list_models
 from glyphseek_gateway.collections import Collections
 from glyphseek_gateway.gateway import Gateway, GatewaySettings, Parts, build_gateway
 from glyphseek_gateway.keys import open_keys
-from glyphseek_gateway.late_features import LateFeatures
 from glyphseek_gateway.limits import Limits
 from glyphseek_gateway.milvus_collections import MilvusCollections
 from glyphseek_gateway.readiness import Probe

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 
 from glyphseek.metrics import Metrics
 from glyphseek.ports import FeatureStore
+from glyphseek.rpc.admission import Admission
 from glyphseek.rpc.calls import Calls
 from glyphseek.search import SearchSettings
-from glyphseek_gateway.admission import Admission
 from glyphseek_gateway.application import Application
 from glyphseek_gateway.collecting import Collecting
 from glyphseek_gateway.collections import Collections

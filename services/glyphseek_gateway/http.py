@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.security import APIKeyHeader, HTTPBearer
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from glyphseek import __version__
@@ -35,7 +35,10 @@ _PROBLEM: dict[int | str, dict[str, object]] = {
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}},
     }
 }
-_KEYS = (HTTPBearer(auto_error=False, description="A key."), APIKeyHeader(name="X-API-Key", auto_error=False))
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 
 
 def build_http(
@@ -85,10 +88,12 @@ def _describe(app: FastAPI) -> None:
     """Add to the description of the interface what FastAPI cannot know: problems, and where the key goes."""
     whole = app.openapi()
     components = whole["components"]
-    components["schemas"]["ProblemBody"] = bodies.ProblemBody.model_json_schema()
-    components["securitySchemes"] = {
-        one.scheme_name: one.model.model_dump(exclude_none=True, by_alias=True) for one in _KEYS
-    }
+    _, told = models_json_schema(
+        [(bodies.ProblemBody, "validation"), (bodies.NewImagesBody, "validation")],
+        ref_template="#/components/schemas/{model}",
+    )
+    components["schemas"] |= told["$defs"]
+    components["securitySchemes"] = _KEYS
     for path, operations in whole["paths"].items():
         for operation in operations.values() if path.startswith("/v1/") else ():
-            operation["security"] = [{one.scheme_name: list[str]()} for one in _KEYS]
+            operation["security"] = [{name: list[str]()} for name in _KEYS]

@@ -45,7 +45,7 @@ OPENAPI_BODY: dict[str, object] = {
                 },
             }
         },
-        "application/json": {"schema": NewImagesBody.model_json_schema(ref_template="#/components/schemas/{model}")},
+        "application/json": {"schema": {"$ref": "#/components/schemas/NewImagesBody"}},
     },
 }
 """What the route says of its body, which it reads by itself."""

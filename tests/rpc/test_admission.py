@@ -11,7 +11,7 @@ from contextvars import ContextVar
 import pytest
 
 from glyphseek.errors import DeadlineExceeded, Overloaded, QueryError, SettingError
-from glyphseek_gateway.admission import Admission
+from glyphseek.rpc.admission import Admission
 
 NAME: ContextVar[str] = ContextVar("name", default="nobody")
 

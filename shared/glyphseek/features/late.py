@@ -1,4 +1,4 @@
-"""A feature store that is connected when it is first needed: the gateway starts, and searches, without it."""
+"""A feature store that is connected when it is first needed: a service starts, and does what it can, without it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from glyphseek.ports import FeatureStore
+from glyphseek.errors import StoreError
+from glyphseek.ports import FeatureStore, PartialReads
 
 
-class ClosableFeatures(FeatureStore, Protocol):
-    """A feature store with a connection."""
+class ClosableFeatures(FeatureStore, PartialReads, Protocol):
+    """A feature store over a network."""
 
     def close(self) -> None:
         """Disconnect."""
@@ -32,6 +33,10 @@ class LateFeatures:
     def get(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the blobs."""
         return self._store.get(keys)
+
+    def get_each(self, keys: Sequence[str], *, timeout_s: float | None = None) -> list[bytes | StoreError | None]:
+        """Return the blobs that came in time, and why the others did not."""
+        return self._store.get_each(keys, timeout_s=timeout_s)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove blobs."""
