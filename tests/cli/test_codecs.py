@@ -12,6 +12,7 @@ from models.cayn.toy import toy_network
 
 from glyphseek.models.loading import open_model
 from glyphseek.ports import TokenScorer
+from glyphseek.training.annotated import is_held_out_photo
 
 WORDS = ("coffee", "open", "taxi", "coffee", "hotel", "exit")
 
@@ -95,6 +96,31 @@ def test_a_second_run_with_a_cache_gives_the_same_marks_and_encodes_nothing(
     marks = [[(row["bytes_per_image"], row["map_percent"]) for row in run["rows"]] for run in runs]
     assert len(blobs) == len(WORDS)
     assert marks[0] == marks[1]
+
+
+def test_held_out_photos_are_measured_and_codebooks_fitted_on_the_others(
+    dataset: Path, reader: Path, tmp_path: Path
+) -> None:
+    held_out = [path for path in sorted((dataset / "images").iterdir()) if is_held_out_photo(path)]
+    assert 0 < len(held_out) < len(WORDS)
+    words = ("codecs", dataset, "--model", reader, "--width", "4", "--codec", "int8", "--cache", tmp_path / "cache")
+
+    ended = glyphseek(*words, "--held-out", "--json")
+
+    assert ended.code == 0, ended.err
+    table = json.loads(ended.out)
+    assert table["images"] == len(held_out)
+    assert table["benchmark"].endswith("held-out")
+    assert len(list((tmp_path / "cache" / "features-exact").rglob("*.blob"))) == len(WORDS)
+    both = json.loads(glyphseek(*words, "--json").out)
+    assert both["rows"][1]["bytes_per_image"] == table["rows"][1]["bytes_per_image"]
+
+
+def test_an_unknown_query_list_is_refused_with_the_known_ones(dataset: Path, reader: Path) -> None:
+    ended = glyphseek("codecs", dataset, "--model", reader, "--queries", "top1000000")
+
+    assert ended.code == 2
+    assert "has no query list 'top1000000'" in ended.err
 
 
 def test_a_model_without_token_maps_is_refused(dataset: Path, indexed: Indexed) -> None:

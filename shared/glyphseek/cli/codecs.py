@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from glyphseek.errors import SettingError
 from glyphseek.tokens import CodecName, TokenCodebook
 
 if TYPE_CHECKING:
+    from glyphseek.evaluation import Benchmark
     from glyphseek.evaluation.codec_packing import CodecChoice
     from glyphseek.evaluation.codec_table import CodecTable, TokenModel
     from glyphseek.ports import FeatureStore
@@ -45,8 +46,15 @@ def codecs(
     rerank: Annotated[int, typer.Option(min=1, help="Photos reranked for each query.")] = 32,
     split: Annotated[Split, typer.Option(help="Part of a set that publishes two.")] = Split.TEST,
     queries: Annotated[str | None, typer.Option(help="Query list; unless given, the set's first.")] = None,
+    held_out: Annotated[
+        bool,
+        typer.Option(
+            "--held-out",
+            help="Measure only the photos that training leaves out (every fifth), and fit codebooks on the others.",
+        ),
+    ] = False,
     fit_on: Annotated[
-        Path | None, typer.Option(help="Gallery to fit codebooks on; unless given, the photos that are measured.")
+        Path | None, typer.Option(help="Gallery to fit codebooks on; unless given, the one that is measured.")
     ] = None,
     attach: Annotated[
         int | None, typer.Option(min=0, help="Put the codebook of this width into the model's folder; 0: unprojected.")
@@ -61,20 +69,23 @@ def codecs(
     Photos are encoded once, and packed anew for each row. Codebooks are fitted without labels; where the model has one
     of a measured width, that one is measured.
     """
-    from glyphseek.cli.measuring import encode_gallery
+    from glyphseek.cli.measuring import encode_gallery, keep_held_out, keep_lists
     from glyphseek.datasets.benchmarks import load_benchmark
     from glyphseek.evaluation.codec_sample import sample_tokens
     from glyphseek.evaluation.codec_table import CodecBench, markdown_table
     from glyphseek.features.directory import DirectoryFeatureStore
 
-    benchmark = load_benchmark(dataset, split=split.value)
+    whole = load_benchmark(dataset, split=split.value)
+    asked = keep_lists(whole, [queries]) if queries else whole
+    benchmark = keep_held_out(asked) if held_out else asked
+    fitted = whole if fit_on is None else load_benchmark(fit_on, split=split.value)
+    shown = keep_training(fitted) if held_out else fitted
     opened = open_token_model(model, device)
     with TemporaryDirectory(prefix="glyphseek-") as scratch, show_progress("codecs", quiet=as_json) as show:
         exact = DirectoryFeatureStore((cache or Path(scratch)) / "features-exact")
         image_ids = encode_gallery(benchmark, opened, exact, show, codec=CodecName.FP32).image_ids
         sampled = image_ids
-        if fit_on is not None:
-            shown = load_benchmark(fit_on, split=split.value)
+        if held_out or fit_on is not None:
             sampled = encode_gallery(shown, opened, exact, show, codec=CodecName.FP32).image_ids
         codebooks = fit_codebooks(
             sample_tokens(
@@ -87,7 +98,7 @@ def codecs(
         bench = CodecBench(
             model=opened,
             benchmark=benchmark,
-            queries=benchmark.query_list(queries) if queries else benchmark.query_lists[0],
+            queries=benchmark.query_lists[0],
             image_ids=image_ids,
             exact=exact,
             scratch=renew_folder(Path(scratch) / "choice"),
@@ -113,6 +124,13 @@ def open_token_model(name: str, device: str) -> TokenModel:
     if not isinstance(model, TokenScorer):
         raise SettingError(f"{model.card.name} has no token maps, so there is nothing to pack")
     return model
+
+
+def keep_training(benchmark: Benchmark) -> Benchmark:
+    """Return the photos that training may see."""
+    from glyphseek.training.annotated import is_held_out_photo
+
+    return replace(benchmark, images=tuple(image for image in benchmark.images if not is_held_out_photo(image.path)))
 
 
 def fit_codebooks(

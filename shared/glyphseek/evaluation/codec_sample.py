@@ -15,9 +15,11 @@ from glyphseek.types import FloatArray
 def sample_tokens(
     store: FeatureStore, image_ids: Sequence[str], *, fingerprint: str, count: int, seed: int = 0
 ) -> FloatArray:
-    """Return about `count` tokens (n, E) drawn evenly from the images, or all when there are fewer; in a fixed order.
+    """Return at most about `count` tokens (n, E) drawn evenly from the images, in a fixed order.
 
-    `store` holds their blobs in a codec that needs no codebook. Raises InputError when there is none.
+    Where a map repeats a token, as maps of words do in every cell without one, it counts once in that map: codebooks
+    have to tell the others apart. `store` holds the blobs in a codec that needs no codebook. Raises InputError when
+    there is no token.
     """
     random = np.random.default_rng(seed)
     share = -(-count // max(1, len(image_ids)))
@@ -28,8 +30,9 @@ def sample_tokens(
         if token_map is None:
             continue
         tokens_NE = token_map.tokens_HWE.reshape(-1, token_map.tokens_HWE.shape[2])
-        chosen = np.sort(random.permutation(len(tokens_NE))[:share])
-        parts.append(tokens_NE[chosen])
+        different_NE = np.unique(tokens_NE, axis=0)
+        chosen = np.sort(random.permutation(len(different_NE))[:share])
+        parts.append(different_NE[chosen])
     if not parts:
         raise InputError(f"none of {len(image_ids)} images has a token map to fit a codebook on")
     return np.concatenate(parts)
