@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -138,7 +139,7 @@ class Served:
         self.search = search_service_pb2_grpc.SearchServiceStub(self.channel)
         self.ingest = ingest_service_pb2_grpc.IngestServiceStub(self.channel)
 
-    def add(self, collection: str, photos: Mapping[str, bytes], **fields: object) -> list[dict[str, object]]:
+    def add(self, collection: str, photos: Mapping[str, bytes], **fields: object) -> list[dict[str, Any]]:
         """Add photos by id over HTTP, and return what became of them."""
         details = [{"image_id": image_id, **fields} for image_id in photos]
         answer = self.http.post(
