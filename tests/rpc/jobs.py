@@ -55,9 +55,8 @@ class JobServicer:
     ) -> encoder.EncodeQueriesResponse:
         assert self._model is not None
         assert request.model == self._model.card.fingerprint
-        terms = [codec.decode_term(term) for term in request.terms]
-        found = await run_in(self._pool, self._model.encode_terms, terms)
-        answer = encoder.EncodeQueriesResponse(model=request.model, terms=map(codec.encode_features, found))
+        found = await run_in(self._pool, self._model.encode_terms, codec.decode_queries_request(request))
+        answer = codec.encode_queries_response(request.model, found)
         self._spoil(answer)
         return answer
 

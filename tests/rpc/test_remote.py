@@ -189,11 +189,15 @@ def _narrow_vectors(answer: object) -> None:
     term.vectors.shape[:] = [2, 128]
 
 
-@pytest.mark.parametrize("spoil", [_drop_terms, _narrow_vectors])
+def _name_another_model(answer: object) -> None:
+    cast(EncodeQueriesResponse, answer).model = "0" * 32
+
+
+@pytest.mark.parametrize("spoil", [_drop_terms, _narrow_vectors, _name_another_model])
 def test_terms_that_cannot_be_used_are_no_better_than_none(spoil: Callable[[object], None]) -> None:
     with (
         asked(JobServicer(model=WordModel(), spoil=spoil)) as client,
-        pytest.raises(ServiceUnavailable, match="jobs 127"),
+        pytest.raises(ServiceUnavailable, match="gave an answer that cannot be used"),
     ):
         RemoteModel(client, word_gallery.CARD, timeout_s=5.0).encode_terms([Term(text="coffee")])
 

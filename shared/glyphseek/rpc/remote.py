@@ -73,14 +73,13 @@ class RemoteModel:
         """Return the vectors of the terms, in their order. Raises QueryError and ServiceError."""
         if not terms:
             return []
-        request = encoder_service_pb2.EncodeQueriesRequest(
-            model=self._card.fingerprint, terms=[codec.encode_term(term) for term in terms]
-        )
+        request = codec.encode_queries_request(self._card.fingerprint, terms)
         response = self._client.call(self._stub.EncodeQueries, request, timeout_s=self._timeout_s)
-        if len(response.terms) != len(terms):
-            raise ServiceUnavailable(f"{self._client.peer} answered {len(response.terms)} terms for {len(terms)}")
-        width = self._card.vector_width
-        return _read(self._client, lambda: [codec.decode_features(one, width=width) for one in response.terms])
+        fingerprint, width = self._card.fingerprint, self._card.vector_width
+        return _read(
+            self._client,
+            lambda: codec.decode_queries_response(response, fingerprint=fingerprint, terms=len(terms), width=width),
+        )
 
 
 class RemoteImageEncoder:

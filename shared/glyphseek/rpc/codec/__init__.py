@@ -21,6 +21,12 @@ from glyphseek.rpc.codec.matchings import (
     encode_match_request,
     encode_matching,
 )
+from glyphseek.rpc.codec.queries import (
+    decode_queries_request,
+    decode_queries_response,
+    encode_queries_request,
+    encode_queries_response,
+)
 from glyphseek.rpc.codec.rerankings import (
     decode_faults,
     decode_rerank_request,
@@ -63,6 +69,8 @@ __all__ = [
     "decode_matching",
     "decode_metadata",
     "decode_plan",
+    "decode_queries_request",
+    "decode_queries_response",
     "decode_record",
     "decode_rerank_request",
     "decode_reranking",
@@ -83,6 +91,8 @@ __all__ = [
     "encode_matching",
     "encode_metadata",
     "encode_plan",
+    "encode_queries_request",
+    "encode_queries_response",
     "encode_record",
     "encode_rerank_request",
     "encode_reranking",

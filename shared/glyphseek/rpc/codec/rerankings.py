@@ -11,10 +11,9 @@ from glyphseek.api.v1 import types_pb2
 from glyphseek.errors import InputError
 from glyphseek.reranking import Reranking
 from glyphseek.rpc.codec.arrays import decode_array, encode_array
-from glyphseek.rpc.codec.terms import decode_features, encode_features
+from glyphseek.rpc.codec.terms import MOST_TERMS, decode_features, encode_features
 from glyphseek.types import FloatArray, MapScores, TermFeatures
 
-MOST_TERMS = 64
 MOST_IMAGES = 512
 
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from glyphseek.api.v1 import types_pb2 as pb
 from glyphseek.errors import InputError, QueryError
-from glyphseek.queries import MAX_EDITS, Term, TermKind
+from glyphseek.queries import MAX_CHARACTERS, MAX_EDITS, MAX_TERMS, Term, TermKind
 from glyphseek.ranking.plan import Alternative, QueryPlan, Unit
 from glyphseek.rpc.codec.arrays import decode_array, encode_array
 from glyphseek.types import TermFeatures
 
-MOST_TERMS = 256
-"""Terms of one plan; phrases add their joined words to what a query may have."""
-MOST_CHARACTERS = 256
+MOST_TERMS = 2 * MAX_TERMS
+"""Terms of one plan: the words of a query, and its phrases written as one word."""
+MOST_CHARACTERS = 4 * MAX_CHARACTERS
+"""Characters of one term; normalising may lengthen what was typed."""
 
 _KINDS = {
     TermKind.WORD: pb.Term.KIND_WORD,
