@@ -2,9 +2,9 @@
 
 `milvus_consistency.py http://127.0.0.1:19530` fills a gallery of its own with unit vectors, one an image, measures, and
 drops it. Rows: the store as it is (it reads as of a timestamp that it asked for); the same search with a timestamp of
-the past, which is what bounded consistency amounts to and what could bring a deleted image back; and how long a write
-takes until such a search sees it. The server's tick is `proxy.timeTickInterval`, 200 ms if nothing is said; the
-project's own script starts it with 20.
+the past, which is what bounded consistency amounts to and what could bring a deleted image back; and searches with a
+filter that half, a tenth and a hundredth of the images pass, with the share of the true best that they find. The
+server's tick is `proxy.timeTickInterval`, 200 ms if nothing is said; the project's own script starts it with 20.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from glyphseek.types import Calibration, FeatureKind, FloatArray, ImageRecord, ModelCard
+from glyphseek.filters import parse_filter
+from glyphseek.types import Calibration, FeatureKind, FloatArray, ImageRecord, ModelCard, RowHit
 from glyphseek.vectors.milvus_client import MilvusCalls
+from glyphseek.vectors.milvus_generations import MilvusGenerations
 from glyphseek.vectors.milvus_server import MilvusStore
 from glyphseek.vectors.milvus_settings import IndexKind, IndexSettings, MilvusSettings
 
 PAST = 1
+PARTS = (2, 10, 100)
 
 
 def main(
@@ -41,9 +44,15 @@ def main(
     console = Console()
     console.print(f"{images} images put in {time.perf_counter() - started:.1f} s")
     ids = [f"{n:08}" for n in range(0, images, max(1, images // 32))][:32]
+    queries_QD = _draw(20, width, seed=1)
+    filters = {part: parse_filter(f"part{part} == 0") for part in PARTS}
     one = [_make_record(images)], [vectors_ND[:1]]
     operations: dict[str, Callable[[], object]] = {
-        "search, top 100": lambda: store.search(vectors_ND[:1], 100),
+        "search, top 100": lambda: store.search(queries_QD[:1], 100),
+        **{
+            f"search, 1 in {part} pass": lambda where=where: store.search(queries_QD[:1], 100, where=where)
+            for part, where in filters.items()
+        },
         "get 32 records": lambda: store.get(ids),
         "put one image": lambda: store.put(*one),
         "delete one image": lambda: store.delete([f"{images:08}"]),
@@ -55,11 +64,12 @@ def main(
             bounded = _measure(work, searches)
         table.add_row(name, *(f"{value:.1f}" for value in (*sure, *bounded)))
     console.print(table)
-    client = MilvusCalls(settings).client
-    client.drop_alias(f"glyphseek_{store.generation.gallery}")
-    for collection in (store.generation.images, store.generation.vectors):
-        client.drop_collection(collection)
+    for part, where in {1: None, **filters}.items():
+        share = _measure_recall(store.search(queries_QD, 100, where=where), vectors_ND, queries_QD, part)
+        console.print(f"1 in {part} pass: {share:.4f} of the true best 100 are found")
     store.close()
+    with MilvusGenerations(settings) as generations:
+        generations.drop_gallery(store.generation.gallery)
 
 
 def _measure(work: Callable[[], object], count: int) -> tuple[float, float]:
@@ -74,8 +84,18 @@ def _measure(work: Callable[[], object], count: int) -> tuple[float, float]:
     return float(p50), float(p99)
 
 
-def _draw(count: int, width: int) -> FloatArray:
-    vectors = np.random.default_rng(0).standard_normal((count, width)).astype(np.float32)
+def _measure_recall(answers: list[list[RowHit]], vectors_ND: FloatArray, queries_QD: FloatArray, part: int) -> float:
+    """Return the share of the 100 nearest of the images with numbers that `part` divides that answers hold."""
+    similarities_QN = queries_QD @ vectors_ND[::part].T
+    shares: list[float] = []
+    for hits, similarities_N in zip(answers, similarities_QN, strict=True):
+        nearest = {part * int(place) for place in np.argsort(-similarities_N)[:100]}
+        shares.append(len(nearest & {int(hit.image_id) for hit in hits}) / len(nearest))
+    return float(np.mean(shares))
+
+
+def _draw(count: int, width: int, *, seed: int = 0) -> FloatArray:
+    vectors = np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
@@ -95,7 +115,15 @@ def _make_card(width: int) -> ModelCard:
 
 def _make_record(number: int) -> ImageRecord:
     name = f"{number:08}"
-    return ImageRecord(image_id=name, content_hash=name, names=(name,), width=1, height=1, instance_count=0)
+    return ImageRecord(
+        image_id=name,
+        content_hash=name,
+        names=(name,),
+        width=1,
+        height=1,
+        instance_count=0,
+        metadata={f"part{part}": number % part for part in PARTS},
+    )
 
 
 if __name__ == "__main__":

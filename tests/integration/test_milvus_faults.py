@@ -12,11 +12,12 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from contracts.stores import axis, make_card, make_record, milvus_uri, rows
-from integration.servers import Server, wait_until_answers
+from contracts.stores import axis, found, make_card, make_record, milvus_uri, rows
+from integration.servers import Server, start_milvus, wait_until_answers
 from integration.writer import CARD, IMAGES, make_written_vectors, settings_of
 
 from glyphseek.errors import StoreUnavailable
+from glyphseek.filters import parse_filter
 from glyphseek.types import ImageRecord
 from glyphseek.vectors.milvus_server import MilvusStore
 
@@ -53,6 +54,21 @@ def test_a_server_that_is_killed_is_named_at_once_and_comes_back_with_all_that_w
     store.put([make_record("late")], [rows(axis(7, scale=2))])
     assert store.search(rows(axis(7)), 1)[0][0].image_id == "late"
     store.close()
+
+
+@pytest.mark.timeout(200)
+def test_as_many_rows_as_there_are_pass_a_filter_even_where_the_server_overlooks_most(tmp_path: Path) -> None:
+    server = found(lambda: start_milvus(tmp_path / "milvus", "queryNode.segcore.interimIndex.enableIndex=true"))
+    uri = f"http://127.0.0.1:{server.port}"
+    store = MilvusStore.open(settings_of(uri), gallery="overlooked", card=make_card(width=32))
+    vectors_ND = np.random.default_rng(7).standard_normal((6000, 32)).astype(np.float32)
+    records = [replace(make_record(f"{n:05}"), metadata={"part": n % 60}) for n in range(6000)]
+    store.put(records, list(vectors_ND[:, None]))
+    [hits] = store.search(vectors_ND[:1], 100, where=parse_filter("part == 7"))
+    expected = sorted(range(7, 6000, 60), key=lambda n: -float(vectors_ND[n] @ vectors_ND[0]))
+    assert [int(hit.image_id) for hit in hits] == expected
+    store.close()
+    server.kill()
 
 
 def test_a_server_that_is_not_there_is_named_within_the_deadline() -> None:

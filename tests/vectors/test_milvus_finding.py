@@ -15,6 +15,7 @@ from glyphseek.vectors.milvus_client import MilvusCalls, Row
 from glyphseek.vectors.milvus_finding import Finder
 from glyphseek.vectors.milvus_generations import Generation
 from glyphseek.vectors.milvus_keys import image_key, vector_key
+from glyphseek.vectors.milvus_rows import MilvusRows
 from glyphseek.vectors.milvus_settings import IndexKind, IndexSettings
 
 GENERATION = Generation(gallery="g", model="m", fingerprint="ab" * 16, is_current=True)
@@ -29,6 +30,7 @@ class LosingCalls:
         self.width = width
         self.widths: list[int] = []
         self.counted: list[str] = []
+        self.compared = 0
 
     def search(
         self,
@@ -43,23 +45,28 @@ class LosingCalls:
         self.widths.append(parameters.get("ef", 0))
         reached = parameters["ef"] // self.width if parameters else self.matching
         count = min(limit, self.matching, reached)
-        return [
-            [(vector_key(image_key("default", f"{n:05}"), WRITING, 0), 1 - n / 10_000) for n in range(count)]
-            for _ in vectors_QD
-        ]
+        return [self.list_best(count) for _ in vectors_QD]
 
     def count(self, collection: str, *, where: str, since: int) -> int:
         self.counted.append(where)
         return self.matching
+
+    def read_vectors(self, collection: str, *, where: str, limit: int, since: int) -> dict[str, FloatArray]:
+        self.compared += 1
+        return {pk: axis(0, scale=similarity) for pk, similarity in self.list_best(limit)}
+
+    def list_best(self, count: int) -> list[tuple[str, float]]:
+        return [(vector_key(image_key("default", f"{n:05}"), WRITING, 0), 1 - n / 10_000) for n in range(count)]
 
     def get(self, collection: str, pks: Sequence[str], fields: Sequence[str], *, since: int) -> list[Row]:
         return [{"writing": WRITING} for _ in pks]
 
 
 def find(calls: LosingCalls, limit: int, *, where: str = "", kind: IndexKind = IndexKind.HNSW) -> list[int]:
+    server = cast(MilvusCalls, calls)
     finder = Finder(
-        calls=cast(MilvusCalls, calls),
-        generation=GENERATION,
+        calls=server,
+        rows=MilvusRows(calls=server, generation=GENERATION, tenant="default"),
         tenant="default",
         index=IndexSettings(kind=kind, search_width=100),
     )
@@ -74,11 +81,10 @@ def test_an_answer_that_is_long_enough_is_taken_as_it_is() -> None:
     assert (calls.widths, calls.counted) == ([100], [])
 
 
-def test_a_short_answer_is_looked_up_with_more_effort_until_it_is_not() -> None:
+def test_a_short_answer_is_looked_up_with_more_effort() -> None:
     calls = LosingCalls(matching=1000, width=10)
     assert find(calls, 50) == [50]
-    assert calls.widths == [100, 400, 1600]
-    assert calls.counted == ['tenant == "default"']
+    assert (calls.widths, calls.counted, calls.compared) == ([100, 1600], ['tenant == "default"'], 0)
 
 
 def test_a_search_with_a_filter_begins_with_more_effort() -> None:
@@ -87,23 +93,23 @@ def test_a_search_with_a_filter_begins_with_more_effort() -> None:
     assert calls.widths == [400]
 
 
-def test_an_answer_with_all_that_there_are_is_taken_as_it_is() -> None:
+@pytest.mark.parametrize("kind", [IndexKind.HNSW, IndexKind.FLAT])
+def test_an_answer_with_all_that_there_are_is_taken_as_it_is(kind: IndexKind) -> None:
     calls = LosingCalls(matching=20, width=5)
-    assert find(calls, 50) == [20]
+    assert find(calls, 50, kind=kind) == [20]
     assert (len(calls.widths), len(calls.counted)) == (1, 1)
     nothing = LosingCalls(matching=0, width=5)
-    assert find(nothing, 50, where="year == 2020") == [0]
+    assert find(nothing, 50, where="year == 2020", kind=kind) == [0]
     assert len(nothing.widths) == 1
 
 
-def test_the_search_for_more_ends() -> None:
+def test_all_rows_are_compared_when_the_index_finds_too_few_of_them() -> None:
     calls = LosingCalls(matching=1000, width=10_000)
+    assert find(calls, 50) == [50]
+    assert (calls.widths, calls.compared) == ([100, 1600], 1)
+
+
+def test_too_many_rows_are_not_compared() -> None:
+    calls = LosingCalls(matching=16_385, width=10_000)
     assert find(calls, 50) == [0]
-    assert calls.widths == [100, 400, 1600, 6400]
-
-
-@pytest.mark.parametrize("matching", [0, 20])
-def test_an_exact_index_is_believed(matching: int) -> None:
-    calls = LosingCalls(matching=matching, width=1)
-    assert find(calls, 50, kind=IndexKind.FLAT) == [matching]
-    assert (len(calls.widths), calls.counted) == (1, [])
+    assert calls.compared == 0

@@ -7,10 +7,12 @@ from contextlib import closing
 from dataclasses import replace
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from contracts.stores import axis, make_card, make_record, milvus_uri, rows
 
 from glyphseek.errors import InputError, StoreUnavailable
+from glyphseek.types import FloatArray
 from glyphseek.vectors.milvus_client import MilvusCalls, Row
 from glyphseek.vectors.milvus_server import MilvusStore
 from glyphseek.vectors.milvus_settings import IndexKind, IndexSettings, MilvusSettings
@@ -137,3 +139,20 @@ def test_one_image_may_have_more_vectors_than_one_call_takes(store: MilvusStore)
     assert len(store.search(rows(axis(0)), 10_000)[0]) == 4000
     store.delete(["many"])
     assert store.search(rows(axis(0)), 5) == [[]]
+
+
+def test_what_is_not_indexed_yet_is_searched_exactly(settings: MilvusSettings) -> None:
+    with closing(MilvusStore.open(settings, gallery=f"x{uuid4().hex}", card=make_card(width=32))) as store:
+        vectors_ND, queries_QD = put_random(store, images=6000)
+        for query_D, hits in zip(queries_QD, store.search(queries_QD, 100), strict=True):
+            nearest = np.argsort(-(vectors_ND @ query_D))[:100]
+            assert [int(hit.image_id) for hit in hits] == nearest.tolist()
+
+
+def put_random(store: MilvusStore, *, images: int) -> tuple[FloatArray, FloatArray]:
+    """Put images of one unit vector each and metadata that one in 60 shares; return the vectors and five queries."""
+    vectors_ND = np.random.default_rng(7).standard_normal((images + 5, 32)).astype(np.float32)
+    vectors_ND /= np.linalg.norm(vectors_ND, axis=1, keepdims=True)
+    records = [replace(make_record(f"{n:05}"), metadata={"part": n % 60}) for n in range(images)]
+    store.put(records, list(vectors_ND[:images, None]))
+    return vectors_ND[:images], vectors_ND[images:]

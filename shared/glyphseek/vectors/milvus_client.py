@@ -11,6 +11,8 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypedDict, cast
 
+import numpy as np
+
 from glyphseek.errors import StoreError, StoreFull, StoreUnavailable
 from glyphseek.types import FloatArray
 from glyphseek.vectors.milvus_settings import MilvusSettings
@@ -144,6 +146,18 @@ class MilvusCalls:
                 **_as_of(since),
             )
         return sorted(rows, key=lambda row: str(row["pk"]))
+
+    def read_vectors(self, collection: str, *, where: str, limit: int, since: int) -> dict[str, FloatArray]:
+        """Return the vectors of up to `limit` rows by primary key."""
+        with self.translated("read vectors"):
+            rows = self._client.query(
+                collection,
+                filter=where,
+                output_fields=["pk", "vector"],
+                limit=limit,
+                **_as_of(since),
+            )
+        return {str(row["pk"]): np.asarray(row["vector"], dtype=np.float32) for row in rows}
 
     def count(self, collection: str, *, where: str, since: int) -> int:
         """Return how many rows there are."""

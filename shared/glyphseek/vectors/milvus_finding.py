@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from glyphseek.filters import Filter
 from glyphseek.types import FloatArray
 from glyphseek.vectors.milvus_client import MilvusCalls
 from glyphseek.vectors.milvus_filters import write_filter
-from glyphseek.vectors.milvus_generations import Generation
-from glyphseek.vectors.milvus_keys import FoundVector, image_key, read_vector_key
-from glyphseek.vectors.milvus_settings import IndexKind, IndexSettings
+from glyphseek.vectors.milvus_keys import FoundVector, read_vector_key
+from glyphseek.vectors.milvus_rows import MilvusRows
+from glyphseek.vectors.milvus_settings import IndexSettings
 
 _MOST_ROWS = 16_384
 _ROUNDS = 8
 _FILTER_EFFORT = 4
 """Of 30,000 rows HNSW finds 0.87 to 0.97 of the nearest 500 that pass a filter with the width that finds 0.98 of the
 nearest of all, and at times fewer than 500; with four times the width 0.998 and all, in the same time."""
-_MOST_EFFORT = 64
+_MORE_EFFORT = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class Finder:
     """Searches one tenant's vectors of one generation."""
 
     calls: MilvusCalls
-    generation: Generation
+    rows: MilvusRows
     tenant: str
     index: IndexSettings
 
@@ -45,11 +47,11 @@ class Finder:
         for _ in range(_ROUNDS):
             found = self._find_rows(vectors_QD, limit, where=_without(excluded, mine), effort=effort, since=since)
             seen = {one.writing: one.image_id for hits in found for one in hits}
-            committed = self.committed_among(seen | excluded, since=since)
+            committed = self.rows.committed_among(seen | excluded, since=since)
             if seen.keys() <= committed and committed.isdisjoint(excluded):
                 break
             since = self.calls.now()  # the images may have been read as they were before the rows
-            committed = self.committed_among(seen | excluded, since=since)
+            committed = self.rows.committed_among(seen | excluded, since=since)
             if seen.keys() <= committed and committed.isdisjoint(excluded):
                 break
             excluded = {name: image for name, image in (seen | excluded).items() if name not in committed}
@@ -74,27 +76,40 @@ class Finder:
     ) -> list[list[FoundVector]]:
         """Return `limit` rows of each query, fewer only where there are fewer: an index may lose its way to the rest.
 
-        It does where few of its rows are the tenant's or pass a filter; then it is asked with more effort.
+        It does where few of its rows are the tenant's or pass a filter. Then it is asked with more effort, and after
+        that all rows are compared, unless they are more than 16,384.
         """
-        expected: int | None = None
-        while True:
+        collection = self.rows.generation.vectors
+
+        def ask(effort: int) -> list[list[tuple[str, float]]]:
             parameters = self.index.search_parameters(limit, effort=effort)
-            found = self.calls.search(
-                self.generation.vectors, vectors_QD, limit, where=where, parameters=parameters, since=since
-            )
-            effort *= 4
-            if len(min(found, key=len)) == limit or self.index.kind is IndexKind.FLAT or effort > _MOST_EFFORT:
-                break
-            expected = expected or min(limit, self.calls.count(self.generation.vectors, where=where, since=since))
-            if len(min(found, key=len)) >= expected:
-                break
+            return self.calls.search(collection, vectors_QD, limit, where=where, parameters=parameters, since=since)
+
+        found = ask(effort)
+        if _is_short(found, limit):
+            count = self.calls.count(collection, where=where, since=since)
+            expected = min(limit, count)
+            if _is_short(found, expected):
+                found = ask(effort * _MORE_EFFORT)
+            if _is_short(found, expected) and count <= _MOST_ROWS:
+                vectors = self.calls.read_vectors(collection, where=where, limit=count, since=since)
+                found = _compare(vectors, vectors_QD, limit)
         return [[read_vector_key(pk, similarity) for pk, similarity in hits] for hits in found]
 
-    def committed_among(self, images: Mapping[str, str], *, since: int) -> set[str]:
-        """Return which of the writings (given with the ids of their images) count."""
-        pks = [image_key(self.tenant, image_id) for image_id in dict.fromkeys(images.values())]
-        rows = self.calls.get(self.generation.images, pks, ["writing"], since=since) if pks else []
-        return {str(row["writing"]) for row in rows} & images.keys()
+
+def _is_short(found: Sequence[Sequence[object]], expected: int) -> bool:
+    return min(map(len, found)) < expected
+
+
+def _compare(vectors: Mapping[str, FloatArray], vectors_QD: FloatArray, limit: int) -> list[list[tuple[str, float]]]:
+    """Return for each query the `limit` best rows, best first."""
+    if not vectors:
+        return [[] for _ in vectors_QD]
+    pks, similarities_QN = list(vectors), vectors_QD @ np.stack(list(vectors.values())).T
+    return [
+        [(pks[place], float(similarities_N[place])) for place in np.argsort(-similarities_N, kind="stable")[:limit]]
+        for similarities_N in similarities_QN
+    ]
 
 
 def _without(excluded: Collection[str], where: str) -> str:

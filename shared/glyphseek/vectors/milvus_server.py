@@ -18,15 +18,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from uuid import uuid4
 
 import numpy as np
 
-from glyphseek.errors import GalleryDamaged, InputError, SettingError
+from glyphseek.errors import InputError, SettingError
 from glyphseek.filters import Filter
 from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHit
-from glyphseek.vectors.catalogue import read_record, write_record
+from glyphseek.vectors.catalogue import write_record
 from glyphseek.vectors.checks import check_put, check_search, has_instance_rows
 from glyphseek.vectors.milvus_client import MilvusCalls, Row
 from glyphseek.vectors.milvus_filters import FIELD as METADATA_FIELD
@@ -43,23 +42,14 @@ from glyphseek.vectors.milvus_keys import (
     date_of,
     fits_key,
     image_key,
-    key_after,
-    read_vector_key,
     vector_key,
 )
+from glyphseek.vectors.milvus_rows import MilvusRows
 from glyphseek.vectors.milvus_settings import MilvusSettings
 
 _ROWS_PER_PAGE = 2000
 _IMAGES_PER_CALL = 500
 _BYTES_PER_CALL = 16 * 2**20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Writing:
-    """A writing of an image as its row states it."""
-
-    name: str
-    vector_count: int
 
 
 class MilvusStore:
@@ -105,9 +95,8 @@ class MilvusStore:
         self._card = card
         self._clock = clock
         self._tenant = settings.tenant
-        self._mine = f'tenant == "{settings.tenant}"'
-        self._my_keys = f'pk < "{settings.tenant}0"'  # primary keys begin with the tenant and `/`, which `0` follows
-        self._finder = Finder(calls=calls, generation=generation, tenant=settings.tenant, index=settings.index)
+        self._rows = MilvusRows(calls=calls, generation=generation, tenant=settings.tenant, clock=clock)
+        self._finder = Finder(calls=calls, rows=self._rows, tenant=settings.tenant, index=settings.index)
         self._has_instances = has_instance_rows(card)
 
     @property
@@ -150,20 +139,14 @@ class MilvusStore:
 
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """Return the records that exist; unknown ids are absent from the answer."""
-        pks = [self._pk_of(image_id) for image_id in dict.fromkeys(image_ids) if fits_key(image_id)]
-        if not pks:
-            return {}
-        rows = self._calls.get(self._generation.images, pks, ["pk", "record"], since=self._calls.now())
-        records = {record.image_id: record for record in map(_read_row, rows)}
-        return {image_id: records[image_id] for image_id in image_ids if image_id in records}
+        return self._rows.get(image_ids)
 
     def scan(self, *, after: str = "") -> Iterator[ImageRecord]:
         """Yield every image whose id comes after `after` once, ordered by image id, a page of 2,000 at a time.
 
         An image that is written or removed meanwhile may be there or not.
         """
-        for row in self._read_all(self._generation.images, ["record"], after=key_after(self._tenant, after)):
-            yield _read_row(row)
+        return self._rows.scan(after=after)
 
     def delete(self, image_ids: Sequence[str]) -> None:
         """Remove images, row first; unknown ids are ignored. A removed image is in no answer that is asked for later,
@@ -171,14 +154,13 @@ class MilvusStore:
         pks = [self._pk_of(image_id) for image_id in dict.fromkeys(image_ids) if fits_key(image_id)]
         for start in range(0, len(pks), _IMAGES_PER_CALL):
             part = pks[start : start + _IMAGES_PER_CALL]
-            writings = self._read_writings(part)
+            writings = self._rows.read_writings(part)
             self._calls.delete(self._generation.images, part)
-            self._drop_vectors(writings)
+            self._rows.drop_vectors(writings)
 
     def count(self) -> int:
         """Return how many images the tenant has."""
-        where = f'pk > "{self._tenant}/" and {self._my_keys}'
-        return self._calls.count(self._generation.images, where=where, since=self._calls.now())
+        return self._rows.count()
 
     def remove_leftovers(self, *, older_than_s: float = 3600.0) -> int:
         """Remove the vectors of writings that do not count and are older than `older_than_s`; return how many.
@@ -186,15 +168,7 @@ class MilvusStore:
         They are of writers that died or were overtaken. The age keeps clear of images that are being written now: it
         must be longer than a put may take and clocks may differ.
         """
-        newest = date_of(self._clock() - older_than_s)
-        removed, batch = 0, list[FoundVector]()
-        for row in self._read_all(self._generation.vectors, ["writing"], after=f"{self._tenant}/"):
-            if str(row["writing"]) < newest:
-                batch.append(read_vector_key(str(row["pk"]), 0.0))
-            if len(batch) == _ROWS_PER_PAGE:
-                removed += self._drop_uncommitted(batch)
-                batch = []
-        return removed + self._drop_uncommitted(batch)
+        return self._rows.remove_leftovers(older_than_s=older_than_s)
 
     def close(self) -> None:
         """Close the connection; the store must not be used afterwards."""
@@ -203,14 +177,14 @@ class MilvusStore:
     def _put_at_once(self, pks: Sequence[str], records: Sequence[ImageRecord], vectors: Sequence[FloatArray]) -> None:
         date = date_of(self._clock())
         writings = [f"{date}{uuid4().hex[:20]}" for _ in records]
-        before = self._read_writings(pks)
+        before = self._rows.read_writings(pks)
         self._add_vectors(pks, writings, records, vectors)
         rows = [
             self._image_row(pk, writing, record, vectors_ND)
             for pk, writing, record, vectors_ND in zip(pks, writings, records, vectors, strict=True)
         ]
         self._calls.upsert(self._generation.images, rows)
-        self._drop_vectors(before)
+        self._rows.drop_vectors(before)
 
     def _add_vectors(
         self,
@@ -237,38 +211,6 @@ class MilvusStore:
         if len(pieces) > MAX_PIECES:
             raise InputError(f"the record of image {record.image_id!r} has {len(text)} characters")
         return {"pk": pk, "writing": writing, "vector_count": len(vectors_ND), "record": pieces, "vector": [0.0, 0.0]}
-
-    def _read_writings(self, pks: Sequence[str]) -> dict[str, _Writing]:
-        """Return by primary key which writing of an image counts."""
-        fields = ["pk", "writing", "vector_count"]
-        rows = self._calls.get(self._generation.images, pks, fields, since=self._calls.now())
-        return {str(row["pk"]): _read_writing(row) for row in rows}
-
-    def _drop_vectors(self, writings: dict[str, _Writing]) -> None:
-        pks = [
-            vector_key(pk, writing.name, instance)
-            for pk, writing in writings.items()
-            for instance in range(writing.vector_count)
-        ]
-        self._calls.delete(self._generation.vectors, pks)
-
-    def _drop_uncommitted(self, found: Sequence[FoundVector]) -> int:
-        committed = self._finder.committed_among({one.writing: one.image_id for one in found}, since=self._calls.now())
-        doomed = [one for one in found if one.writing not in committed]
-        pks = [vector_key(self._pk_of(one.image_id), one.writing, one.instance) for one in doomed]
-        self._calls.delete(self._generation.vectors, pks)
-        return len(pks)
-
-    def _read_all(self, collection: str, fields: Sequence[str], *, after: str) -> Iterator[Row]:
-        since = self._calls.now()
-        while True:
-            rows = self._calls.read_page(
-                collection, fields, where=self._my_keys, after=after, limit=_ROWS_PER_PAGE, since=since
-            )
-            yield from rows
-            if len(rows) < _ROWS_PER_PAGE:
-                return
-            after = str(rows[-1]["pk"])
 
     def _check_metadata(self) -> None:
         if not self._generation.has_metadata:
@@ -298,17 +240,3 @@ def _cut_batches(vectors: Sequence[FloatArray]) -> Iterator[int]:
         count, size = count + 1, size + vectors_ND.nbytes
     if count:
         yield len(vectors)
-
-
-def _read_writing(row: Row) -> _Writing:
-    return _Writing(name=str(row["writing"]), vector_count=int(str(row["vector_count"])))
-
-
-def _read_row(row: Row) -> ImageRecord:
-    pieces = row["record"]
-    try:
-        if not isinstance(pieces, list):
-            raise TypeError(f"record is {type(pieces).__name__}")
-        return read_record("".join(str(piece) for piece in pieces))
-    except (ValueError, KeyError, TypeError) as error:
-        raise GalleryDamaged(f"the row {row['pk']} cannot be read: {error}") from error
