@@ -56,6 +56,12 @@ def current_call() -> CallContext | None:
     return _current.get()
 
 
+def current_deadline() -> float | None:
+    """Return the moment of `time.monotonic` at which the current call is over, None where there is none."""
+    call = _current.get()
+    return None if call is None else call.deadline
+
+
 def start_call(*, request_id: str = "", timeout_s: float | None = None, traceparent: str = "") -> CallContext:
     """Return the context of a call that begins now. An id of another form than 1 to 64 `A-Za-z0-9._-` is replaced."""
     has_deadline = timeout_s is not None and math.isfinite(timeout_s) and timeout_s < _LONGEST_S

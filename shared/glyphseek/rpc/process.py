@@ -43,7 +43,10 @@ class Service:
 
 
 def run_process(
-    name: str, address_of: Callable[[Config], str], build: Callable[[Config, Metrics], Service], arguments: Sequence[str] | None
+    name: str,
+    address_of: Callable[[Config], str],
+    build: Callable[[Config, Metrics], Service],
+    arguments: Sequence[str] | None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; return 0, or 2 with a message for what cannot be done.
 

@@ -1,10 +1,27 @@
-"""What a service that fetches blobs tells of each request."""
+"""What a service tells of each request that it does: waiting, fetching, scoring."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from glyphseek.matching import Matching
 from glyphseek.metrics import Metrics
 from glyphseek.reranking import Reranking
+
+T = TypeVar("T")
+
+
+def noting_wait(metrics: Metrics, service: str, work: Callable[[], T]) -> Callable[[], T]:
+    """Return the work, which when it begins counts how long it waited from now on."""
+    asked = time.perf_counter()
+
+    def begin() -> T:
+        metrics.queue_seconds.labels(service).observe(time.perf_counter() - asked)
+        return work()
+
+    return begin
 
 
 def note_fetching(metrics: Metrics, service: str, done: Reranking | Matching, *, operation: str) -> None:
