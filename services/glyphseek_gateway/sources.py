@@ -74,11 +74,9 @@ class BucketSource:
     async def _read(self, settings: S3Settings, name: ObjectName, max_bytes: int) -> bytes:
         objects = self._make_objects(settings)
         size = await objects.size(name.key)
-        if size is None:
-            raise ImageNotFound(f"bucket {name.bucket!r} has no object {name.key!r}")
-        if size > max_bytes:
+        if size is not None and size > max_bytes:
             raise ImageTooLarge(f"{name.key!r} has {size} bytes; the limit is {max_bytes}")
-        found = (await objects.get([name.key]))[0]
+        found = (await objects.get([name.key]))[0]  # tells a bucket that is not there from an object
         if found is None:
             raise ImageNotFound(f"bucket {name.bucket!r} has no object {name.key!r}")
         if isinstance(found, StoreError):
