@@ -49,6 +49,7 @@ _NAMES = 64
 _READ_AT_ONCE = 8
 _BATCHES_PER_CALL = 4
 """Batches of the model for which an encoder asks the store at once what it has."""
+_INIT_DEATHS = 3
 _BLOCK_BYTES = 16 * 2**20
 
 
@@ -166,6 +167,7 @@ class _RayWorkers:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
+        context.max_consecutive_actor_init_deaths = _INIT_DEATHS
         context.target_max_block_size = _BLOCK_BYTES
         context.execution_options.resource_limits = ray.data.ExecutionResources(
             object_store_memory=self._plan.request.memory_bytes
