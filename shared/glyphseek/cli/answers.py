@@ -13,6 +13,7 @@ from rich.table import Table
 from glyphseek.cli.console import err, out, print_json
 from glyphseek.cli.gallery import Gallery, check_model, open_gallery, open_reranker
 from glyphseek.errors import GlyphseekError
+from glyphseek.filters import parse_filter
 from glyphseek.images import path_of, read_image
 from glyphseek.matching import Matcher
 from glyphseek.models.loading import open_model
@@ -27,6 +28,7 @@ def answer_queries(
     *,
     top: int,
     rerank: int | None,
+    where: str,
     picture: Path | None,
     device: str,
     as_json: bool,
@@ -38,6 +40,7 @@ def answer_queries(
     """
     import torch
 
+    condition = parse_filter(where) if where else None
     # A word is too little work for two threads; waking the second one costs up to 100 ms beside a busy database.
     torch.set_num_threads(1)
     with open_gallery(path) as gallery:
@@ -47,7 +50,8 @@ def answer_queries(
             matcher = Matcher(gallery.features, card=model.card)
             searcher = Searcher(model, gallery.vectors, matcher=matcher, reranker=reranker)
             results = [
-                searcher.search(one, top=top, rerank=rerank, with_attention=picture is not None) for one in queries
+                searcher.search(one, top=top, rerank=rerank, where=condition, with_attention=picture is not None)
+                for one in queries
             ]
         if as_json:
             print_json([result_as_json(result) for result in results])

@@ -32,6 +32,12 @@ REPORT_FILE = "report.json"
 LAYOUT = 1
 
 GalleryOption = Annotated[Path, typer.Option("--gallery", "-g", help="Folder of the gallery.")]
+GalleryOrNone = Annotated[Path | None, typer.Option("--gallery", "-g", help="Folder of the gallery.")]
+UrlOption = Annotated[
+    str | None, typer.Option("--url", envvar="GLYPHSEEK_URL", help="A running gateway, instead of a gallery.")
+]
+CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Collection of the gateway.")]
+KeyOption = Annotated[str, typer.Option("--api-key", envvar="GLYPHSEEK_API_KEY", help="Key, if the gateway asks.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +63,13 @@ class Gallery:
     def card(self) -> ModelCard:
         """Return the card of the model that wrote it."""
         return self.description.card
+
+
+def choose_gallery(gallery: Path | None) -> Path:
+    """Return the gallery that a command means. Raises SettingError where neither it nor a gateway is named."""
+    if gallery is None:
+        raise SettingError("say where the photos are: --gallery FOLDER, or --url of a running gateway")
+    return gallery
 
 
 def describe(path: Path) -> GalleryDescription:

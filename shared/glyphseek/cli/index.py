@@ -12,7 +12,11 @@ from glyphseek.cli.console import EXIT_SKIPPED, EXIT_STOPPED, JsonFlag, err, out
 from glyphseek.cli.gallery import (
     GALLERY_FILE,
     REPORT_FILE,
-    GalleryOption,
+    CollectionOption,
+    GalleryOrNone,
+    KeyOption,
+    UrlOption,
+    choose_gallery,
     create_if_absent,
     describe,
     follow_folder,
@@ -30,7 +34,7 @@ def index(
     folder: Annotated[
         Path, typer.Argument(help="Folder of photos, read with all its subfolders.", exists=True, file_okay=False)
     ],
-    gallery: GalleryOption,
+    gallery: GalleryOrNone = None,
     model: Annotated[str | None, typer.Option(help="Model id or folder; a gallery that exists knows its own.")] = None,
     codec: Annotated[
         CodecName | None,
@@ -46,13 +50,27 @@ def index(
         bool, typer.Option("--allow-move", help="The photos are in another folder than at the last run.")
     ] = False,
     device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
+    url: UrlOption = None,
+    collection: CollectionOption = "photos",
+    api_key: KeyOption = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Index every photo of FOLDER that the gallery lacks; follow renames, changes and deletions.
 
     Stop it at any time and run it again: nothing is encoded twice. Exit code 3: done, but some photos were left out
     (the report says why); 4: ended early, run again.
+
+    With --url the photos are sent to a running gateway, which adds those that its collection lacks and removes none.
     """
+    if gallery is None and url is not None:
+        from glyphseek.cli.remote import index_remotely, make_if_absent, open_client
+
+        with open_client(url, collection=collection, key=api_key) as client:
+            make_if_absent(client, collection)
+            if not index_remotely(folder, client, as_json=as_json):
+                raise typer.Exit(EXIT_SKIPPED)
+        return
+    gallery = choose_gallery(gallery)
     wanted = model or (describe(gallery).model if (gallery / GALLERY_FILE).exists() else DEFAULT_MODEL)
     encoder = open_model(wanted, device=device)
     create_if_absent(gallery, model=lasting_name(wanted), folder=folder, card=encoder.card)
