@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from glyphseek.api.v1 import encoder_service_pb2, encoder_service_pb2_grpc
 from glyphseek.config import Config
@@ -43,7 +44,7 @@ def assemble(
         service.close()
         features.close()
 
-    return Service(name=service.name, servicer=service.servicer, offer=service.offer, check=service.check, close=close)
+    return replace(service, close=close)
 
 
 def build_service(

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 from glyphseek.errors import GlyphseekError, Overloaded, SettingError
 
-I = TypeVar("I")  # noqa: E741 - an item
+I = TypeVar("I")
 R = TypeVar("R")
 
 _BATCH_S = 0.05  # what a batch takes, until one has been measured

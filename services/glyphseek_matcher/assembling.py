@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from glyphseek.api.v1 import matcher_service_pb2, matcher_service_pb2_grpc
@@ -39,7 +40,7 @@ def assemble(config: Config, metrics: Metrics, *, work: WorkSettings | None = No
         service.close()
         features.close()
 
-    return Service(name=service.name, servicer=service.servicer, offer=service.offer, check=service.check, close=close)
+    return replace(service, close=close)
 
 
 def build_service(
