@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
+from typing import cast
 
 from fastapi import FastAPI
+from grpc import StatusCode
 from grpc_health.v1 import health_pb2
 from ray import serve
+from ray.serve.grpc_util import RayServegRPCContext
 
 from glyphseek.api.v1 import ingest_service_pb2 as ingest
 from glyphseek.api.v1 import search_service_pb2 as search
 from glyphseek.config import load_config
+from glyphseek.errors import ServiceError
 from glyphseek.logs import set_up_logs
 from glyphseek.metrics import Metrics, serve_metrics
 from glyphseek.rpc.calls import GrpcContext
@@ -41,7 +45,7 @@ class GatewayReplica:
         config = load_config(Path(config_file) if config_file else None)
         set_up_logs(SERVICE, level=config.log_level)
         metrics = Metrics()
-        self._gateway = assemble(config, metrics)
+        self._gateway = assemble(config, metrics, sends_request_id=False)
         self._stops = [
             set_up_tracing(SERVICE, otlp_endpoint=config.otlp_endpoint),
             serve_metrics(metrics, port=config.metrics_port),
@@ -77,6 +81,8 @@ class GatewayReplica:
         """Add photos while they arrive."""
         async for answer in self._gateway.ingest.AddImages(requests, grpc_context):
             yield answer
+        if cast(RayServegRPCContext, grpc_context).code() not in (None, StatusCode.OK):
+            raise ServiceError("the stream ended early")  # else Serve forgets the status that was set
 
     async def DeleteImages(
         self, request: ingest.DeleteImagesRequest, grpc_context: GrpcContext

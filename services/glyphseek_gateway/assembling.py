@@ -29,9 +29,9 @@ _PROBE_S = 2.0
 _PROBE_KEY = "health/probe"
 
 
-def assemble(config: Config, metrics: Metrics) -> Gateway:
+def assemble(config: Config, metrics: Metrics, *, sends_request_id: bool = True) -> Gateway:
     """Return the gateway of a deployment; nothing is connected yet. Raises SettingError."""
-    settings = settings_of(config)
+    settings = replace(settings_of(config), sends_request_id=sends_request_id)
     services = Services(
         encoder=_connect("encoder", config.encoder),
         reranker=_connect("reranker", config.reranker),

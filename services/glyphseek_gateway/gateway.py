@@ -47,7 +47,7 @@ class GatewaySettings:
     """How much a gateway does. max_searches, max_ingests: at once; max_queued: searches that may wait beside them.
 
     As many uploads may wait as are done at once, since each may hold much memory; changes of collections are done one
-    after the other.
+    after the other. sends_request_id: over HTTP; Ray Serve does that by itself.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -58,6 +58,7 @@ class GatewaySettings:
     max_queued: int = 32
     keep_photos: bool = True
     log_queries: bool = False
+    sends_request_id: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,14 @@ def build_gateway(parts: Parts, settings: GatewaySettings) -> Gateway:
         readiness.close()
 
     return Gateway(
-        http=build_http(application, keys=parts.keys, readiness=readiness, metrics=metrics, calls=calls),
+        http=build_http(
+            application,
+            keys=parts.keys,
+            readiness=readiness,
+            metrics=metrics,
+            calls=calls,
+            sends_request_id=settings.sends_request_id,
+        ),
         search=SearchServicer(application, parts.keys, calls),
         ingest=IngestServicer(application, parts.keys, calls),
         readiness=readiness,

@@ -42,11 +42,17 @@ _KEYS = {
 
 
 def build_http(
-    application: Application, *, keys: Keys, readiness: Readiness, metrics: Metrics, calls: Calls
+    application: Application,
+    *,
+    keys: Keys,
+    readiness: Readiness,
+    metrics: Metrics,
+    calls: Calls,
+    sends_request_id: bool = True,
 ) -> FastAPI:
-    """Return the ASGI application. `calls` logs and counts its requests."""
+    """Return the ASGI application. `calls` logs and counts its requests; `sends_request_id` as for `Edge`."""
     app = FastAPI(title="Glyphseek", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None)
-    app.add_middleware(Edge, calls=calls, limits=application.limits)
+    app.add_middleware(Edge, calls=calls, limits=application.limits, sends_request_id=sends_request_id)
     for kind in (GlyphseekError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, tell_error)
     app.include_router(health_routes(readiness, metrics))

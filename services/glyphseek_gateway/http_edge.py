@@ -34,6 +34,7 @@ _CODES = {
     405: StatusCode.UNIMPLEMENTED,
     413: StatusCode.INVALID_ARGUMENT,
     422: StatusCode.INVALID_ARGUMENT,
+    503: StatusCode.UNAVAILABLE,
 }
 
 _LOG = logging.getLogger(__name__)
@@ -49,8 +50,10 @@ class BodyTooLarge(HTTPException):
 class Edge:
     """An ASGI application around another; whatever that one raises, the caller is told a problem and nothing more."""
 
-    def __init__(self, app: ASGIApp, *, calls: Calls, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, *, calls: Calls, limits: Limits, sends_request_id: bool = True) -> None:
+        """`sends_request_id` is false where a server around this one sends it back by itself."""
         self._app = app
+        self._sends_request_id = sends_request_id
         self._calls = calls
         self._limits = limits
 
@@ -65,7 +68,7 @@ class Edge:
             timeout_s=_read_deadline(headers),
             traceparent=headers.get(TRACEPARENT, ""),
         )
-        answer = _Answer(send, call.request_id)
+        answer = _Answer(send, call.request_id, sends_request_id=self._sends_request_id)
         note_caller("")
         with call_bound(call), span(f"http.{scope['method']}"):
             started = self._calls.enter()
@@ -111,8 +114,9 @@ class Edge:
 class _Answer:
     """What is sent back: with the id of the request, and with the status noted."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, *, sends_request_id: bool) -> None:
         self._send = send
+        self._sends_request_id = sends_request_id
         self.request_id = request_id
         self.status = 0
 
@@ -125,8 +129,9 @@ class _Answer:
         """Pass a message on."""
         if message["type"] == "http.response.start":
             self.status = int(message["status"])
-            name = REQUEST_ID_HEADER.lower().encode()
-            message["headers"] = [*message.get("headers", []), (name, self.request_id.encode())]
+            if self._sends_request_id:
+                name = REQUEST_ID_HEADER.lower().encode()
+                message["headers"] = [*message.get("headers", []), (name, self.request_id.encode())]
         await self._send(message)
 
     def code_of(self, scope: Scope) -> StatusCode:
