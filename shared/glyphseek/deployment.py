@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from glyphseek.config import Config
 from glyphseek.errors import GalleryNotFound, ModelMismatch, SettingError
 from glyphseek.features.s3 import S3FeatureStore, S3Settings
@@ -10,6 +13,7 @@ from glyphseek.models.loading import find_model, lasting_name
 from glyphseek.tokens import CodecName
 from glyphseek.types import ModelCard
 from glyphseek.vectors.milvus_generations import Generation, MilvusGenerations
+from glyphseek.vectors.milvus_rows import MilvusRows
 from glyphseek.vectors.milvus_server import MilvusStore
 from glyphseek.vectors.milvus_settings import IndexKind, IndexSettings, MilvusSettings
 
@@ -44,6 +48,14 @@ def s3_settings(config: Config) -> S3Settings:
 def open_vectors(config: Config, *, gallery: str, card: ModelCard, is_new_generation: bool = False) -> MilvusStore:
     """Open a gallery on the deployment's Milvus as `MilvusStore.open` does, with its errors."""
     return MilvusStore.open(milvus_settings(config), gallery=gallery, card=card, is_new_generation=is_new_generation)
+
+
+@contextmanager
+def open_all_rows(config: Config) -> Generator[tuple[MilvusRows, ...]]:
+    """Yield the tenant's image rows in every generation of every gallery; no model is needed for that."""
+    with MilvusGenerations(milvus_settings(config)) as generations:
+        found = generations.list()
+        yield tuple(MilvusRows(calls=generations.calls, generation=one, tenant=config.tenant) for one in found)
 
 
 def open_features(config: Config) -> S3FeatureStore:

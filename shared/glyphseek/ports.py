@@ -97,15 +97,6 @@ class VectorStore(Protocol):
         ...
 
 
-@runtime_checkable
-class LeavesVectors(Protocol):
-    """What a vector store has besides `VectorStore` when writers that die may leave vectors that no image has."""
-
-    def remove_leftovers(self, *, older_than_s: float = 3600.0) -> int:
-        """Remove such vectors that were written longer ago than that, and return how many."""
-        ...
-
-
 class FeatureStore(Protocol):
     """Blobs by key. Keys are relative paths of letters, digits, `-`, `_` and `/`."""
 

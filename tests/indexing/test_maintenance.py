@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from indexing.gallery_fakes import FINGERPRINT, WIDTH, Gallery, write_photos
 
-from glyphseek.indexing import collect_garbage, delete_images, export_records, verify
+from glyphseek.indexing import collect_garbage, collect_photos, delete_images, export_records, photo_key, verify
 from glyphseek.ports import blob_key
 from glyphseek.tokens import CodecName, pack, unpack
 from glyphseek.types import ImageFeatures, Instances
@@ -70,6 +70,30 @@ def test_garbage_is_found_removed_and_blobs_of_other_models_are_left(gallery: Ga
     assert collect_garbage(gallery.vectors, gallery.features, fingerprint=FINGERPRINT) == (stray,)
     assert collect_garbage(gallery.vectors, gallery.features, fingerprint=FINGERPRINT) == ()
     assert len(gallery.features.content()) == 71
+
+
+def test_what_another_gallery_of_the_model_uses_is_no_garbage(gallery: Gallery, tmp_path: Path) -> None:
+    other = Gallery(root=tmp_path / "other")
+    write_photos(other.photos, 70)
+    other.indexer().run(other.photos)
+    shared = sorted(gallery.vectors.records)[0]
+    gallery.vectors.delete([shared])
+    key = blob_key(FINGERPRINT, shared)
+    for others, garbage in (([other.vectors], ()), ([], (key,))):
+        report = verify(gallery.vectors, gallery.features, fingerprint=FINGERPRINT, others=others)
+        assert (report.images, report.garbage) == (69, garbage)
+        removed = collect_garbage(gallery.vectors, gallery.features, fingerprint=FINGERPRINT, others=others)
+        assert removed == garbage
+
+
+def test_kept_photos_go_when_no_gallery_has_their_content(gallery: Gallery) -> None:
+    record = next(iter(gallery.vectors.scan()))
+    before = gallery.features.content()
+    gallery.features.put(photo_key(record.content_hash), b"used")
+    gallery.features.put(photo_key("ef" * 32), b"left over")
+    assert collect_photos(gallery.features, [gallery.vectors]) == (photo_key("ef" * 32),)
+    assert gallery.features.content() == before | {photo_key(record.content_hash): b"used"}
+    assert collect_photos(gallery.features, []) == (photo_key(record.content_hash),)
 
 
 def test_images_are_deleted_by_id_or_name_row_first(gallery: Gallery) -> None:

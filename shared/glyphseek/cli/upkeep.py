@@ -11,10 +11,15 @@ from typing import Annotated
 import typer
 
 from glyphseek.cli.console import EXIT_ERROR, EXIT_INPUT, JsonFlag, err, out, print_json
+from glyphseek.cli.deployed import CollectionOption, ConfigOption, clean_collection, verify_collection
 from glyphseek.cli.gallery import GalleryOption, open_gallery
+from glyphseek.errors import SettingError
 from glyphseek.indexing import collect_garbage, delete_images, export_records
 from glyphseek.indexing import verify as verify_gallery
 from glyphseek.types import FeatureKind
+
+OptionalGallery = Annotated[Path | None, typer.Option("--gallery", "-g", help="Folder of the gallery.")]
+_ONE_OF_BOTH = "say either --gallery FOLDER or --collection NAME"
 
 
 def info(gallery: GalleryOption, as_json: JsonFlag = False) -> None:
@@ -41,10 +46,21 @@ def info(gallery: GalleryOption, as_json: JsonFlag = False) -> None:
             out.print(f"{name:<21} {value}", markup=False)
 
 
-def verify(gallery: GalleryOption, as_json: JsonFlag = False) -> None:
+def verify(
+    gallery: OptionalGallery = None,
+    collection: CollectionOption = None,
+    config: ConfigOption = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Read every row and every blob and list what is damaged or missing. Exit code 1 when something is."""
-    with open_gallery(gallery) as opened:
-        report = verify_gallery(opened.vectors, opened.features, fingerprint=opened.card.fingerprint)
+    match gallery, collection:
+        case Path(), None:
+            with open_gallery(gallery) as opened:
+                report = verify_gallery(opened.vectors, opened.features, fingerprint=opened.card.fingerprint)
+        case None, str():
+            report = verify_collection(collection, config)
+        case _:
+            raise SettingError(_ONE_OF_BOTH)
     if as_json:
         print_json(report.as_json())
     else:
@@ -57,8 +73,29 @@ def verify(gallery: GalleryOption, as_json: JsonFlag = False) -> None:
         raise typer.Exit(EXIT_ERROR)
 
 
-def gc(gallery: GalleryOption, as_json: JsonFlag = False) -> None:
-    """Remove blobs that no row names, left behind by interrupted runs."""
+def gc(
+    gallery: OptionalGallery = None,
+    collection: CollectionOption = None,
+    config: ConfigOption = None,
+    older_than_s: Annotated[
+        float, typer.Option("--older-than", min=0, help="Seconds; vectors of a collection that are younger stay.")
+    ] = 3600.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Remove what interrupted runs left behind: blobs that no row names, and in a collection vectors and photos.
+
+    Nothing may be indexed meanwhile.
+    """
+    match gallery, collection:
+        case Path(), None:
+            _clean_gallery(gallery, as_json=as_json)
+        case None, str():
+            _clean_collection(collection, config, older_than_s=older_than_s, as_json=as_json)
+        case _:
+            raise SettingError(_ONE_OF_BOTH)
+
+
+def _clean_gallery(gallery: Path, *, as_json: bool) -> None:
     with open_gallery(gallery) as opened:
         partial = opened.features.remove_leftovers()
         removed = collect_garbage(opened.vectors, opened.features, fingerprint=opened.card.fingerprint)
@@ -66,6 +103,18 @@ def gc(gallery: GalleryOption, as_json: JsonFlag = False) -> None:
         print_json({"removed": removed, "partial_files": partial})
     else:
         out.print(f"{len(removed)} blobs and {partial} partial files removed")
+
+
+def _clean_collection(collection: str, config: Path | None, *, older_than_s: float, as_json: bool) -> None:
+    cleaned = clean_collection(collection, config, older_than_s=older_than_s)
+    if as_json:
+        print_json({"removed": cleaned.blobs, "vectors": cleaned.vectors, "photos": cleaned.photos})
+        return
+    out.print(f"{cleaned.vectors} vectors removed")
+    if cleaned.blobs is None or cleaned.photos is None:
+        err.print("blobs and photos were left alone: other tenants have images here and may share them")
+    else:
+        out.print(f"{len(cleaned.blobs)} blobs and {len(cleaned.photos)} photos removed")
 
 
 def delete(

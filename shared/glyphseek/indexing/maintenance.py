@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
+from typing import Protocol
 
 from glyphseek.errors import BlobDamaged, BlobError, BlobMissing
+from glyphseek.indexing.intake import PHOTOS, photo_key
 from glyphseek.indexing.packing import instance_count_of
 from glyphseek.indexing.tidying import remove_images
 from glyphseek.ports import FeatureStore, VectorStore, blob_key
@@ -56,26 +58,54 @@ class DeleteReport:
     unknown: tuple[str, ...]
 
 
-def verify(vectors: VectorStore, features: FeatureStore, *, fingerprint: str) -> VerifyReport:
+class ImageRows(Protocol):
+    """Image rows that can be listed: what a vector store is to those who do not search."""
+
+    def scan(self, *, after: str = "") -> Iterator[ImageRecord]:
+        """Yield every image whose id comes after `after` once, ordered by image id."""
+        ...
+
+
+def verify(
+    vectors: ImageRows, features: FeatureStore, *, fingerprint: str, others: Sequence[ImageRows] = ()
+) -> VerifyReport:
     """Return what is wrong with a gallery after reading every row and every blob; nothing is changed.
 
     A blob is sound when its checks hold, it is of the model `fingerprint`, and it has the instances that its row says.
+    Blobs that other galleries of the same model use, `others`, are no garbage.
     """
     problems: list[Problem] = []
     rows: set[str] = set()
     for records in _chunks(vectors.scan()):
         rows.update(blob_key(fingerprint, record.image_id) for record in records)
         problems += _problems_of(records, features, fingerprint)
+    used = rows | _keys_of(others, fingerprint)
     own, foreign = _split_keys(features.scan(), fingerprint)
-    garbage = tuple(key for key in own if key not in rows)
+    garbage = tuple(key for key in own if key not in used)
     return VerifyReport(images=len(rows), problems=tuple(problems), garbage=garbage, foreign=foreign)
 
 
-def collect_garbage(vectors: VectorStore, features: FeatureStore, *, fingerprint: str) -> tuple[str, ...]:
-    """Remove the blobs of this model that have no row, and return their keys. No indexing may run meanwhile."""
-    rows = {blob_key(fingerprint, record.image_id) for record in vectors.scan()}
+def collect_garbage(
+    vectors: ImageRows, features: FeatureStore, *, fingerprint: str, others: Sequence[ImageRows] = ()
+) -> tuple[str, ...]:
+    """Remove the blobs of this model that have no row, here or in `others`, and return their keys.
+
+    No indexing may run meanwhile: a blob is written before its row.
+    """
+    rows = _keys_of([vectors, *others], fingerprint)
     own, _ = _split_keys(features.scan(), fingerprint)
     garbage = tuple(key for key in own if key not in rows)
+    features.delete(garbage)
+    return garbage
+
+
+def collect_photos(features: FeatureStore, galleries: Sequence[ImageRows]) -> tuple[str, ...]:
+    """Remove the kept photos whose content is no image's of any gallery and model, and return their keys.
+
+    No photos may be added meanwhile.
+    """
+    used = {photo_key(record.content_hash) for vectors in galleries for record in vectors.scan()}
+    garbage = tuple(key for key in features.scan() if key.startswith(f"{PHOTOS}/") and key not in used)
     features.delete(garbage)
     return garbage
 
@@ -121,6 +151,10 @@ def export_records(
 def _describe(record: ImageRecord) -> dict[str, object]:
     plain: dict[str, object] = {one.name: getattr(record, one.name) for one in fields(record)}
     return plain | {"metadata": dict(record.metadata)}
+
+
+def _keys_of(galleries: Sequence[ImageRows], fingerprint: str) -> set[str]:
+    return {blob_key(fingerprint, record.image_id) for vectors in galleries for record in vectors.scan()}
 
 
 def _problems_of(records: Sequence[ImageRecord], features: FeatureStore, fingerprint: str) -> Iterator[Problem]:

@@ -80,6 +80,11 @@ class MilvusGenerations:
     ) -> None:
         self._calls.close()
 
+    @property
+    def calls(self) -> MilvusCalls:
+        """Return the connection, for what else is to be read while it is open."""
+        return self._calls
+
     def list(self) -> tuple[Generation, ...]:
         """Return all generations of all galleries, ordered by gallery, the current one first, then by model."""
         found: list[Generation] = []
