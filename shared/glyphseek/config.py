@@ -139,6 +139,11 @@ def load_config(path: Path | None = None, environment: Mapping[str, str] | None 
     return Config(**values, ignored=tuple(ignored))  # pyright: ignore[reportArgumentType] - read by type above
 
 
+def environment_with(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of this process with other values over it, for a process that is started."""
+    return {**os.environ, **values}
+
+
 def _read_file(path: Path | None, known: frozenset[str]) -> dict[str, object]:
     if path is None:
         return {}

@@ -19,6 +19,7 @@ from glyphseek.cli.ingest import ingest
 from glyphseek.cli.package import package
 from glyphseek.cli.render import render
 from glyphseek.cli.search import search
+from glyphseek.cli.serve import serve
 from glyphseek.cli.train import train
 from glyphseek.cli.upkeep import delete, export, gc, info, verify
 from glyphseek.errors import GlyphseekError
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(index)
 app.command()(ingest)
 app.command()(search)
+app.command()(serve)
 app.command()(info)
 app.command()(verify)
 app.command()(gc)
