@@ -8,7 +8,7 @@ from glyphseek.errors import GalleryNotFound, SettingError
 from glyphseek.vectors.milvus_generations import Generation
 from glyphseek_gateway.asks import Collection
 from glyphseek_gateway.collections import Collections
-from glyphseek_gateway.engines import Engines, card_of, find_card
+from glyphseek_gateway.engines import Engines, card_of, find_card, is_called
 from glyphseek_gateway.opened import OpenGenerations
 
 
@@ -68,10 +68,11 @@ class Collecting:
 
     def _find_generation(self, name: str, model: str) -> Generation:
         """Return the generation of a model by its name or fingerprint, loaded or not."""
-        found = [one for one in self._find(name).generations if model in (one.fingerprint, one.model)]
+        generations = self._find(name).generations
+        found = [one for one in generations if is_called(model, name=one.model, fingerprint=one.fingerprint)]
         if len(found) == 1:
             return found[0]
-        known = ", ".join(f"{one.model} ({one.fingerprint})" for one in self._find(name).generations)
+        known = ", ".join(f"{one.model} ({one.fingerprint})" for one in generations)
         if found:
             raise SettingError(f"model {model!r} has several generations in {name!r}, say its fingerprint: {known}")
         raise GalleryNotFound(f"collection {name!r} has no generation of model {model!r}; it has: {known}")

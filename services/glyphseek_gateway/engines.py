@@ -60,11 +60,16 @@ class LocalEngines:
 
 
 def find_card(cards: Sequence[ModelCard], model: str) -> ModelCard:
-    """Return the card with that fingerprint or name, with the empty string the default. Raises ModelNotFound."""
+    """Return the card with that fingerprint or name, for the empty string the default. Raises ModelNotFound."""
     for card in cards:
-        if model in ("", card.fingerprint, card.name):
+        if not model or is_called(model, name=card.name, fingerprint=card.fingerprint):
             return card
     raise ModelNotFound(f"there is no model {model!r}; loaded are: {_list(cards)}")
+
+
+def is_called(model: str, *, name: str, fingerprint: str) -> bool:
+    """Return whether `model` means the model: its fingerprint, its name, or the name without its publisher."""
+    return model in (fingerprint, name, name.rpartition("/")[2])
 
 
 def card_of(cards: Sequence[ModelCard], generation: Generation) -> ModelCard:

@@ -21,6 +21,7 @@ from glyphseek_gateway.readiness import Readiness
 _LOOPBACK = "127.0.0.1"
 _DRAIN_S = 5
 _LOOK_S = 2.0
+_MOST_CONNECTIONS = 1024
 _SPARE_BYTES = 2**20  # of a message beside the photo
 
 _LOG = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ async def _http(app: FastAPI, doors: Doors) -> AsyncGenerator[int]:
         server_header=False,
         lifespan="off",
         ws="none",
+        limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_DRAIN_S,
     )
     server = _Uvicorn(config)

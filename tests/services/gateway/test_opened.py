@@ -106,8 +106,8 @@ def test_a_generation_is_opened_once_for_all_who_come_together(
     collections: CountedCollections, generations: OpenGenerations
 ) -> None:
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda name: generations.with_current(name, model_of), ["signs"] * 50))
-    assert found == ["words"] * 50
+        found = [threads.submit(generations.with_current, "signs", model_of) for _ in range(50)]
+    assert [one.result() for one in found] == ["words"] * 50
     assert len(collections.opened) == 1
 
 
