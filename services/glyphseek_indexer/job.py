@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,6 +15,10 @@ from glyphseek_indexer.sources import PhotoSource
 
 MOST_FAILURES_IN_A_ROW = 256
 """When so many photos one after the other fail for a reason that may pass, it is not passing: the job ends early."""
+
+
+COMMIT_S = 10.0
+"""Rows are committed at least so often while photos come back: what `glyphseek gc` waits for must be longer."""
 
 
 class Workers(Protocol):
@@ -36,7 +41,9 @@ class Job:
     writer: RowWriter
     commit_images: int
     on_progress: Callable[[IngestProgress], None]
+    clock: Callable[[], float] = time.monotonic
     found: int = 0
+    _committed_s: float = 0.0
     _pending: dict[str, None] = field(default_factory=dict[str, None])
     _failures: int = 0
     _waiting: list[Outcome] = field(default_factory=list[Outcome])
@@ -50,6 +57,7 @@ class Job:
         """Do the job; return how it ended and, unless it is complete, why."""
         try:
             self._list()
+            self._committed_s = self.clock()
             self._pass()
             self._pass(is_last=True)  # what failed for a reason that may have passed
         except KeyboardInterrupt:
@@ -75,7 +83,7 @@ class Job:
         for outcomes in self.workers.run(list(self._pending)):
             for one in outcomes:
                 self._note(one, is_last=is_last)
-            if len(self._waiting) >= self.commit_images:
+            if len(self._waiting) >= self.commit_images or self.clock() - self._committed_s >= COMMIT_S:
                 self._commit()
             self._tell()
         self._commit()
@@ -96,6 +104,7 @@ class Job:
     def _commit(self) -> None:
         waiting, self._waiting = self._waiting, []
         self.writer.write(waiting)
+        self._committed_s = self.clock()
 
     def _tell(self) -> None:
         done = self.counts.done + len(self._waiting)

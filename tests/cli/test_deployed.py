@@ -118,10 +118,10 @@ def test_gc_removes_what_no_image_of_any_collection_has(
         patched.setattr(MilvusCalls, "upsert", die)
         with pytest.raises(StoreUnavailable):
             add(dying, features, "a")
-    young = glyphseek("gc", "--collection", gallery, "--config", config)
+    young = glyphseek("gc", "--collection", gallery, "--config", config, "--settle", "0")
     assert young.out.splitlines() == ["0 vectors removed", "1 blobs and 1 photos removed"]
     assert sorted(features.scan()) == kept
-    old = glyphseek("gc", "--collection", gallery, "--config", config, "--older-than", "0", "--json")
+    old = glyphseek("gc", "--collection", gallery, "--config", config, "--settle", "0", "--older-than", "0", "--json")
     assert json.loads(old.out) == {"vectors": 2, "removed": [], "photos": []}
     assert glyphseek("verify", "--collection", gallery, "--config", config).code == 0
     other.delete(["of-the-other"])
@@ -138,11 +138,26 @@ def test_blobs_stay_where_other_tenants_may_need_them(
     with closing(MilvusStore.open(replace(milvus, tenant="else"), gallery=gallery, card=CARD)) as elsewhere:
         add(elsewhere, features, "theirs")
         before = sorted(features.scan())
-        ended = glyphseek("gc", "--collection", gallery, "--config", config)
+        ended = glyphseek("gc", "--collection", gallery, "--config", config, "--settle", "0")
         assert (ended.code, ended.out.strip()) == (0, "0 vectors removed")
         assert "other tenants have images here" in " ".join(ended.err.split())
         assert sorted(features.scan()) == before
         elsewhere.delete(["theirs"])
+
+
+def test_deleting_takes_rows_and_blobs_and_leaves_what_another_collection_uses(
+    gallery: str, config: Path, milvus: MilvusSettings, features: S3FeatureStore
+) -> None:
+    with closing(MilvusStore.open(milvus, gallery=f"{gallery}_3", card=CARD)) as other:
+        add(other, features, "b")
+        ended = glyphseek("delete", "a", "b", "nobody", "--collection", gallery, "--config", config)
+        assert (ended.code, ended.out.strip()) == (2, "2 images removed")
+        assert "not in the gallery: nobody" in ended.err
+        assert [key for key in features.scan() if key.startswith(FINGERPRINT)] == [blob_key(FINGERPRINT, "b")]
+        assert [record.image_id for record in other.scan()] == ["b"]
+        verified = glyphseek("verify", "--collection", gallery, "--config", config)
+        assert (verified.code, verified.out.strip()) == (0, "0 images, 0 with a problem, 0 blobs to collect")
+        other.delete(["b"])
 
 
 def test_a_collection_that_is_not_there_is_said(gallery: str, config: Path) -> None:
@@ -154,8 +169,8 @@ def test_a_collection_that_is_not_there_is_said(gallery: str, config: Path) -> N
 
 
 @pytest.mark.parametrize("words", [[], ["--gallery", "g", "--collection", "c"]])
-@pytest.mark.parametrize("command", ["verify", "gc"])
-def test_one_place_is_to_be_named(command: str, words: list[str]) -> None:
-    ended = glyphseek(command, *words)
+@pytest.mark.parametrize("command", [["verify"], ["gc"], ["delete", "an-id"]])
+def test_one_place_is_to_be_named(command: list[str], words: list[str]) -> None:
+    ended = glyphseek(*command, *words)
     assert ended.code == 2
     assert "say either --gallery FOLDER or --collection NAME" in ended.err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from indexing.gallery_fakes import FINGERPRINT, WIDTH, Gallery, write_photos
+from indexing.gallery_fakes import FINGERPRINT, WIDTH, FakeVectors, Gallery, write_photos
 
 from glyphseek.indexing import collect_garbage, collect_photos, delete_images, export_records, photo_key, verify
 from glyphseek.ports import blob_key
@@ -117,6 +117,54 @@ def test_deleted_images_come_back_while_their_files_are_in_the_folder(gallery: G
     delete_images(gallery.vectors, gallery.features, record.names, fingerprint=FINGERPRINT)
     assert gallery.indexer().run(gallery.photos).added == 1
     assert gallery.vectors.records[record.image_id] == record
+
+
+def test_a_blob_whose_row_comes_while_collecting_settles_is_kept(gallery: Gallery) -> None:
+    late, dead = blob_key(FINGERPRINT, "late"), blob_key(FINGERPRINT, "dead")
+    for key in (late, dead):
+        gallery.features.put(key, b"a blob")
+    record = replace(next(gallery.vectors.scan()), image_id="late")
+
+    def settle() -> None:
+        gallery.vectors.records["late"] = record
+        gallery.features.put(blob_key(FINGERPRINT, "later"), b"a blob")
+
+    removed = collect_garbage(gallery.vectors, gallery.features, fingerprint=FINGERPRINT, settle=settle)
+
+    assert removed == (dead,)
+    assert {late, blob_key(FINGERPRINT, "later")} <= set(gallery.features.scan())
+
+
+def test_nothing_is_waited_for_where_nothing_is_to_be_removed(gallery: Gallery) -> None:
+    def settle() -> None:
+        raise AssertionError("there was no garbage")
+
+    assert collect_garbage(gallery.vectors, gallery.features, fingerprint=FINGERPRINT, settle=settle) == ()
+    assert collect_photos(gallery.features, [gallery.vectors], settle=settle) == ()
+
+
+def test_kept_photos_go_when_no_image_of_any_gallery_has_their_content(gallery: Gallery) -> None:
+    other = FakeVectors()
+    other.records["elsewhere"] = replace(next(gallery.vectors.scan()), image_id="elsewhere", content_hash="ee" * 32)
+    used = next(gallery.vectors.scan()).content_hash
+    for content_hash in (used, "ee" * 32, "dd" * 32):
+        gallery.features.put(photo_key(content_hash), b"a file")
+
+    assert collect_photos(gallery.features, [gallery.vectors, other]) == (photo_key("dd" * 32),)
+    kept = {key for key in gallery.features.scan() if key.startswith("photos/")}
+    assert kept == {photo_key(used), photo_key("ee" * 32)}
+
+
+def test_blobs_that_another_gallery_uses_are_no_garbage_and_survive_deletion(gallery: Gallery) -> None:
+    other = FakeVectors()
+    shared = next(gallery.vectors.scan())
+    other.records[shared.image_id] = shared
+    delete_images(gallery.vectors, gallery.features, [shared.image_id], fingerprint=FINGERPRINT, others=[other])
+
+    key = blob_key(FINGERPRINT, shared.image_id)
+    assert key in set(gallery.features.scan())
+    assert verify(gallery.vectors, gallery.features, fingerprint=FINGERPRINT, others=[other]).garbage == ()
+    assert verify(gallery.vectors, gallery.features, fingerprint=FINGERPRINT).garbage == (key,)
 
 
 def test_the_export_holds_every_record_in_order_and_is_json(gallery: Gallery) -> None:

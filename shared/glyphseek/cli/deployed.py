@@ -1,10 +1,12 @@
-"""`glyphseek verify` and `gc` of a collection of a deployment: they go to its Milvus and its S3 store themselves."""
+"""`glyphseek verify`, `gc` and `delete` of a collection: they go to the deployment's Milvus and S3 store themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import time
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +14,8 @@ import typer
 
 from glyphseek.config import load_config
 from glyphseek.errors import GalleryNotFound
-from glyphseek.indexing import VerifyReport, collect_garbage, collect_photos, verify
+from glyphseek.features.memory import MemoryFeatureStore
+from glyphseek.indexing import DeleteReport, VerifyReport, collect_garbage, collect_photos, delete_images, verify
 from glyphseek.ports import FeatureStore
 
 if TYPE_CHECKING:
@@ -71,18 +74,40 @@ def verify_collection(name: str, config: Path | None) -> VerifyReport:
         return verify(rows, opened.features, fingerprint=fingerprint, others=opened.others_of(rows))
 
 
-def clean_collection(name: str, config: Path | None, *, older_than_s: float) -> Cleaned:
-    """Remove what interrupted writers left in all generations of a collection.
+def delete_from_collection(name: str, config: Path | None, wanted: Sequence[str]) -> DeleteReport:
+    """Remove the images with these ids or names from all generations of a collection.
 
+    A generation of the same model in another collection keeps its blobs, and so do other tenants. Kept photos are left
+    to `gc`.
+    """
+    with open_collection(name, config) as opened:
+        is_shared = any(rows.has_other_tenants() for rows in opened.everywhere)
+        features = MemoryFeatureStore() if is_shared else opened.features
+        reports = [
+            delete_images(
+                rows, features, wanted, fingerprint=rows.generation.fingerprint, others=opened.others_of(rows)
+            )
+            for rows in opened.own
+        ]
+    removed = {record.image_id: record for report in reports for record in report.removed}
+    unknown = tuple(one for one in reports[0].unknown if all(one in report.unknown for report in reports))
+    return DeleteReport(removed=tuple(removed.values()), unknown=unknown)
+
+
+def clean_collection(name: str, config: Path | None, *, older_than_s: float, settle_s: float) -> Cleaned:
+    """Remove what interrupted writers left in all generations of a collection, while others may write.
+
+    settle_s: the longest time between a blob and its row; what has no row is looked at again after it.
     Blobs and photos stay where other tenants have images: they may share them, and their rows cannot be seen.
     """
     with open_collection(name, config) as opened:
         vectors = sum(rows.remove_leftovers(older_than_s=older_than_s) for rows in opened.own)
         if any(rows.has_other_tenants() for rows in opened.everywhere):
             return Cleaned(vectors=vectors, blobs=None, photos=None)
+        settle = partial(time.sleep, settle_s)
         blobs: list[str] = []
         for rows in opened.own:
             fingerprint, others = rows.generation.fingerprint, opened.others_of(rows)
-            blobs += collect_garbage(rows, opened.features, fingerprint=fingerprint, others=others)
-        photos = collect_photos(opened.features, opened.everywhere)
+            blobs += collect_garbage(rows, opened.features, fingerprint=fingerprint, others=others, settle=settle)
+        photos = collect_photos(opened.features, opened.everywhere, settle=settle)
         return Cleaned(vectors=vectors, blobs=tuple(blobs), photos=photos)

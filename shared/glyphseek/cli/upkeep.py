@@ -11,7 +11,13 @@ from typing import Annotated
 import typer
 
 from glyphseek.cli.console import EXIT_ERROR, EXIT_INPUT, JsonFlag, err, out, print_json
-from glyphseek.cli.deployed import CollectionOption, ConfigOption, clean_collection, verify_collection
+from glyphseek.cli.deployed import (
+    CollectionOption,
+    ConfigOption,
+    clean_collection,
+    delete_from_collection,
+    verify_collection,
+)
 from glyphseek.cli.gallery import GalleryOption, open_gallery
 from glyphseek.errors import SettingError
 from glyphseek.indexing import collect_garbage, delete_images, export_records
@@ -80,17 +86,21 @@ def gc(
     older_than_s: Annotated[
         float, typer.Option("--older-than", min=0, help="Seconds; vectors of a collection that are younger stay.")
     ] = 3600.0,
+    settle_s: Annotated[
+        float, typer.Option("--settle", min=0, help="Seconds that a photo of a collection may take from blob to row.")
+    ] = 120.0,
     as_json: JsonFlag = False,
 ) -> None:
     """Remove what interrupted runs left behind: blobs that no row names, and in a collection vectors and photos.
 
-    Nothing may be indexed meanwhile.
+    Nothing may be indexed into a gallery meanwhile. A collection may go on: what has no row is looked at again after
+    --settle.
     """
     match gallery, collection:
         case Path(), None:
             _clean_gallery(gallery, as_json=as_json)
         case None, str():
-            _clean_collection(collection, config, older_than_s=older_than_s, as_json=as_json)
+            _clean_collection(collection, config, older_than_s=older_than_s, settle_s=settle_s, as_json=as_json)
         case _:
             raise SettingError(_ONE_OF_BOTH)
 
@@ -105,8 +115,10 @@ def _clean_gallery(gallery: Path, *, as_json: bool) -> None:
         out.print(f"{len(removed)} blobs and {partial} partial files removed")
 
 
-def _clean_collection(collection: str, config: Path | None, *, older_than_s: float, as_json: bool) -> None:
-    cleaned = clean_collection(collection, config, older_than_s=older_than_s)
+def _clean_collection(
+    collection: str, config: Path | None, *, older_than_s: float, settle_s: float, as_json: bool
+) -> None:
+    cleaned = clean_collection(collection, config, older_than_s=older_than_s, settle_s=settle_s)
     if as_json:
         print_json({"removed": cleaned.blobs, "vectors": cleaned.vectors, "photos": cleaned.photos})
         return
@@ -119,12 +131,20 @@ def _clean_collection(collection: str, config: Path | None, *, older_than_s: flo
 
 def delete(
     image: Annotated[list[str], typer.Argument(help="Image ids or names, as `export` prints them.")],
-    gallery: GalleryOption,
+    gallery: OptionalGallery = None,
+    collection: CollectionOption = None,
+    config: ConfigOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Take images out of the gallery. Files are not touched; a photo still in the folder returns when indexed again."""
-    with open_gallery(gallery) as opened:
-        report = delete_images(opened.vectors, opened.features, image, fingerprint=opened.card.fingerprint)
+    match gallery, collection:
+        case Path(), None:
+            with open_gallery(gallery) as opened:
+                report = delete_images(opened.vectors, opened.features, image, fingerprint=opened.card.fingerprint)
+        case None, str():
+            report = delete_from_collection(collection, config, image)
+        case _:
+            raise SettingError(_ONE_OF_BOTH)
     if as_json:
         print_json(asdict(report))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from typing import Protocol
@@ -10,7 +10,6 @@ from typing import Protocol
 from glyphseek.errors import BlobDamaged, BlobError, BlobMissing
 from glyphseek.indexing.intake import PHOTOS, photo_key
 from glyphseek.indexing.packing import instance_count_of
-from glyphseek.indexing.tidying import remove_images
 from glyphseek.ports import FeatureStore, VectorStore, blob_key
 from glyphseek.tokens import unpack_vectors
 from glyphseek.types import ImageFeatures, ImageRecord
@@ -66,6 +65,14 @@ class ImageRows(Protocol):
         ...
 
 
+class RemovableRows(ImageRows, Protocol):
+    """Image rows that can be removed too."""
+
+    def delete(self, image_ids: Sequence[str]) -> None:
+        """Remove images; unknown ids are ignored."""
+        ...
+
+
 def verify(
     vectors: ImageRows, features: FeatureStore, *, fingerprint: str, others: Sequence[ImageRows] = ()
 ) -> VerifyReport:
@@ -86,36 +93,54 @@ def verify(
 
 
 def collect_garbage(
-    vectors: ImageRows, features: FeatureStore, *, fingerprint: str, others: Sequence[ImageRows] = ()
+    vectors: ImageRows,
+    features: FeatureStore,
+    *,
+    fingerprint: str,
+    others: Sequence[ImageRows] = (),
+    settle: Callable[[], None] | None = None,
 ) -> tuple[str, ...]:
     """Remove the blobs of this model that have no row, here or in `others`, and return their keys.
 
-    No indexing may run meanwhile: a blob is written before its row.
+    A blob is written before its row. Where images may be added meanwhile, `settle` waits for longer than that may take,
+    and rows are looked at again; without it, no indexing may run.
     """
-    rows = _keys_of([vectors, *others], fingerprint)
-    own, _ = _split_keys(features.scan(), fingerprint)
-    garbage = tuple(key for key in own if key not in rows)
-    features.delete(garbage)
-    return garbage
+    galleries = [vectors, *others]
+    return _collect(
+        features,
+        [key for key in features.scan() if key.startswith(f"{fingerprint}/")],
+        lambda: _keys_of(galleries, fingerprint),
+        settle,
+    )
 
 
-def collect_photos(features: FeatureStore, galleries: Sequence[ImageRows]) -> tuple[str, ...]:
+def collect_photos(
+    features: FeatureStore, galleries: Sequence[ImageRows], *, settle: Callable[[], None] | None = None
+) -> tuple[str, ...]:
     """Remove the kept photos whose content is no image's of any gallery and model, and return their keys.
 
-    No photos may be added meanwhile.
+    `settle` as for `collect_garbage`.
     """
-    used = {photo_key(record.content_hash) for vectors in galleries for record in vectors.scan()}
-    garbage = tuple(key for key in features.scan() if key.startswith(f"{PHOTOS}/") and key not in used)
-    features.delete(garbage)
-    return garbage
+    return _collect(
+        features,
+        [key for key in features.scan() if key.startswith(f"{PHOTOS}/")],
+        lambda: {photo_key(record.content_hash) for vectors in galleries for record in vectors.scan()},
+        settle,
+    )
 
 
 def delete_images(
-    vectors: VectorStore, features: FeatureStore, wanted: Sequence[str], *, fingerprint: str
+    vectors: RemovableRows,
+    features: FeatureStore,
+    wanted: Sequence[str],
+    *,
+    fingerprint: str,
+    others: Sequence[ImageRows] = (),
 ) -> DeleteReport:
     """Remove the images with these ids or names, with all their names: rows first, blobs after.
 
-    The files are not touched: a photo that is still in the folder comes back with the next indexing.
+    Blobs that `others` of the same model use stay. The files are not touched: a photo that is still in the folder comes
+    back with the next indexing.
     """
     asked = frozenset(wanted)
     removed: list[ImageRecord] = []
@@ -125,8 +150,10 @@ def delete_images(
         if hits:
             removed.append(record)
             known |= hits
-    for records in _chunks(removed):
-        remove_images(records, vectors=vectors, features=features, fingerprint=fingerprint)
+    vectors.delete([record.image_id for record in removed])
+    used = _keys_of(others, fingerprint) if removed else set[str]()
+    keys = (blob_key(fingerprint, record.image_id) for record in removed)
+    features.delete([key for key in keys if key not in used])
     unknown = tuple(dict.fromkeys(text for text in wanted if text not in known))
     return DeleteReport(removed=tuple(removed), unknown=unknown)
 
@@ -151,6 +178,20 @@ def export_records(
 def _describe(record: ImageRecord) -> dict[str, object]:
     plain: dict[str, object] = {one.name: getattr(record, one.name) for one in fields(record)}
     return plain | {"metadata": dict(record.metadata)}
+
+
+def _collect(
+    features: FeatureStore, keys: Sequence[str], find_used: Callable[[], set[str]], settle: Callable[[], None] | None
+) -> tuple[str, ...]:
+    """Remove those of the keys, which were listed before, that are not used now; what was written since is no part."""
+    used = find_used()
+    garbage = [key for key in keys if key not in used]
+    if garbage and settle is not None:
+        settle()
+        used = find_used()
+        garbage = [key for key in garbage if key not in used]
+    features.delete(garbage)
+    return tuple(garbage)
 
 
 def _keys_of(galleries: Sequence[ImageRows], fingerprint: str) -> set[str]:

@@ -21,6 +21,7 @@ from glyphseek.vectors.milvus_keys import (
     vector_key,
 )
 
+_IMAGES_PER_CALL = 500
 _ROWS_PER_PAGE = 2000
 
 
@@ -81,6 +82,16 @@ class MilvusRows:
         """Return whether somebody else has images in the generation."""
         where = f'(pk < "{self._tenant}/" or pk >= "{self._tenant}0")'
         return self._calls.count(self._generation.images, where=where, since=self._calls.now()) > 0
+
+    def delete(self, image_ids: Sequence[str]) -> None:
+        """Remove images, row first; unknown ids are ignored. A removed image is in no answer that is asked for later,
+        by whichever process."""
+        pks = [image_key(self._tenant, image_id) for image_id in dict.fromkeys(image_ids) if fits_key(image_id)]
+        for start in range(0, len(pks), _IMAGES_PER_CALL):
+            part = pks[start : start + _IMAGES_PER_CALL]
+            writings = self.read_writings(part)
+            self._calls.delete(self._generation.images, part)
+            self.drop_vectors(writings)
 
     def read_writings(self, pks: Sequence[str]) -> dict[str, Writing]:
         """Return by primary key which writing of an image counts."""

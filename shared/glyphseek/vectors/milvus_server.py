@@ -40,7 +40,6 @@ from glyphseek.vectors.milvus_generations import (
 from glyphseek.vectors.milvus_keys import (
     FoundVector,
     date_of,
-    fits_key,
     image_key,
     vector_key,
 )
@@ -151,12 +150,7 @@ class MilvusStore:
     def delete(self, image_ids: Sequence[str]) -> None:
         """Remove images, row first; unknown ids are ignored. A removed image is in no answer that is asked for later,
         by whichever process."""
-        pks = [self._pk_of(image_id) for image_id in dict.fromkeys(image_ids) if fits_key(image_id)]
-        for start in range(0, len(pks), _IMAGES_PER_CALL):
-            part = pks[start : start + _IMAGES_PER_CALL]
-            writings = self._rows.read_writings(part)
-            self._calls.delete(self._generation.images, part)
-            self._rows.drop_vectors(writings)
+        self._rows.delete(image_ids)
 
     def count(self) -> int:
         """Return how many images the tenant has."""

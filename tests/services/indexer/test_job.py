@@ -8,7 +8,7 @@ from glyphseek.indexing import IngestProgress, Skip, StoredImage
 from glyphseek.indexing import Outcome as Ending
 from glyphseek.types import ImageRecord
 from glyphseek_indexer.committing import Outcome, RowWriter
-from glyphseek_indexer.job import MOST_FAILURES_IN_A_ROW, Job
+from glyphseek_indexer.job import COMMIT_S, MOST_FAILURES_IN_A_ROW, Job
 
 
 class ListedSource:
@@ -108,6 +108,22 @@ def test_rows_are_committed_while_workers_are_at_work() -> None:
 
     assert seen == [0, 2, 2, 4, 4]
     assert len(vectors.records) == 5
+
+
+def test_rows_of_slow_workers_are_committed_after_a_while() -> None:
+    now_s, seen = [0.0], list[int]()
+
+    def slowly(names: Sequence[str]) -> Iterator[list[Outcome]]:
+        for name in names:
+            now_s[0] += 0.6 * COMMIT_S
+            yield [store(name)]
+            seen.append(len(vectors.records))
+
+    job, vectors, _ = make_job(ListedSource("a", "b", "c"), ScriptedWorkers(slowly))
+    job.clock = lambda: now_s[0]
+    job.run()
+
+    assert seen == [0, 2, 2]
 
 
 def test_a_job_whose_photos_all_fail_ends_early_with_the_reason() -> None:
