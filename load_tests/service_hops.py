@@ -115,7 +115,9 @@ def serve_ray(port: int, http_port: int) -> None:
         http_options={"host": "127.0.0.1", "port": http_port},
         grpc_options={"port": port, "grpc_servicer_functions": functions},
     )
-    serve.run(build(make_answer().SerializeToString()), name="hops", route_prefix=None)
+    serve.run(
+        build(make_answer().SerializeToString()), name="hops", route_prefix="/hops"
+    )  # without one its gRPC is not found
     sys.stdin.read()
     serve.shutdown()
     ray.shutdown()
@@ -177,6 +179,7 @@ def main() -> None:
     """Print the table, or be one of the servers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--transports", nargs="*", choices=TRANSPORTS, help="default: all")
     parser.add_argument("--serve", nargs=3, metavar=("KIND", "PORT", "HTTP_PORT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -186,7 +189,7 @@ def main() -> None:
     request = codec.encode_rerank_request("f" * 32, make_terms(), IMAGE_IDS, with_attention=False)
     print(f"request {request.ByteSize()} bytes, answer {make_answer().ByteSize()} bytes, load {os.getloadavg()[0]:.1f}")
     print(f"{'transport':24}{'p50 ms':>9}{'p99 ms':>9}{f'calls/s c={CALLERS}':>15}")
-    for transport in TRANSPORTS:
+    for transport in options.transports or TRANSPORTS:
         with server_running(transport) as endpoint:
             found = measure(endpoint, options.seconds)
         print(f"{transport:24}{found.p50_ms:9.2f}{found.p99_ms:9.2f}{found.calls_per_s:15.0f}", flush=True)

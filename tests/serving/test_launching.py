@@ -74,7 +74,7 @@ def test_the_applications_are_those_that_the_gateway_needs_with_all_bounds_set()
     assert set(by_name) == {"encoder", "reranker", "matcher", "gateway"}
     for name, application in by_name.items():
         assert application["import_path"] == f"glyphseek_{name}.app:build"
-        assert application["route_prefix"] == ("/" if name == "gateway" else None)
+        assert application["route_prefix"] == ("/" if name == "gateway" else f"/internal/{name}")
         (deployment,) = application["deployments"]
         assert deployment["name"] == name
         assert {"max_ongoing_requests", "max_queued_requests", "ray_actor_options"} <= deployment.keys()

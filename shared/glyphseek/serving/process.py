@@ -45,8 +45,8 @@ def run_process(
     options = _parse(name, arguments)
     try:
         config = load_config(options.config)
-        set_up_logs(name, level=config.log_level)
         port = Endpoint.parse(address_of(config)).port if options.port is None else options.port
+        set_up_logs(name, level=config.log_level)
         asyncio.run(_serve(name, assemble, config, ServerSettings(host=options.host, port=port)))
     except GlyphseekError as error:
         print(f"error: {error}", file=sys.stderr)
