@@ -87,6 +87,7 @@ async def _http(app: FastAPI, doors: Doors) -> AsyncGenerator[int]:
     config = uvicorn.Config(
         app,
         log_config=None,
+        log_level="warning",  # its lines of access hold whole addresses, and with them what people look for
         access_log=False,
         server_header=False,
         lifespan="off",

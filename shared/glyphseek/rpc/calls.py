@@ -24,7 +24,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-from glyphseek.errors import DeadlineExceeded, GlyphseekError, Overloaded
+from glyphseek.errors import DeadlineExceeded, GlyphseekError, Overloaded, QueryError
 from glyphseek.metrics import Metrics
 from glyphseek.rpc.context import CallContext, call_bound, read_metadata
 from glyphseek.rpc.status import status_of
@@ -108,7 +108,9 @@ class Calls:
         took_s = self._clock() - started
         kind = "" if error is None else type(error).__name__
         level = logging.WARNING if _is_own_fault(error) else logging.INFO
-        told = f" error={kind} reason={str(error)!r}" if isinstance(error, GlyphseekError) else ""
+        told = f" error={kind}" if isinstance(error, GlyphseekError) else ""
+        if told and not isinstance(error, QueryError):  # whose words repeat what somebody looked for
+            told += f" reason={str(error)!r}"
         _log.log(
             level, "call service=%s method=%s code=%s ms=%.1f%s", self._service, method, code.name, 1000 * took_s, told
         )

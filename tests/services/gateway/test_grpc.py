@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
 from collections.abc import Iterator
 from typing import cast
@@ -15,6 +17,7 @@ from glyphseek.api.v1 import ingest_service_pb2 as ingest
 from glyphseek.api.v1 import search_service_pb2 as search
 from glyphseek.api.v1 import types_pb2
 from glyphseek.errors import GlyphseekError
+from glyphseek.logs import JsonFormatter
 from glyphseek.metadata import Metadata
 from glyphseek.rpc import codec
 from glyphseek.rpc.wire_errors import FailedCall, decode_error
@@ -265,19 +268,44 @@ def test_health_and_metrics_need_no_key(guarded: Served) -> None:
         assert guarded.http.get(path).status_code == 200
 
 
-def test_the_log_names_the_key_and_never_holds_it(guarded: Served, caplog: pytest.LogCaptureFixture) -> None:
-    from glyphseek.logs import JsonFormatter
+def test_the_log_does_not_repeat_what_people_look_for(running: Served, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        for query in ("rendezvous", '"rendezvous', "rendezvous" * 20, "rendezvous~9"):
+            running.http.get("/v1/collections/signs/search", params={"q": query, "filter": 'city == "Paris"'})
+            running.http.get("/v1/collections/signs/search", params={"q": "w1", "filter": query})
+            with contextlib.suppress(grpc.RpcError):
+                running.search.Search(search.SearchRequest(collection="signs", query=query), timeout=10)
+    text = "\n".join(one.getMessage() for one in caplog.records if one.name != "httpx")  # the client's own
+    assert text.count("call service=gateway method=Search") == 12
+    assert "error=QueryError" in text
+    assert "rendezvous" not in text
+    assert "Paris" not in text
 
-    lines: list[str] = []
-    formatter = JsonFormatter("gateway")
-    caplog.set_level("DEBUG")
-    caplog.handler.emit = lambda record: lines.append(formatter.format(record))  # formatted where it is logged
-    guarded.http.get("/v1/collections", headers={"X-API-Key": "secret-of-reader", "X-Request-Id": "mine-7"})
-    guarded.search.Search(
-        search.SearchRequest(collection="signs", query="w1"), metadata=[("x-api-key", "secret-of-reader")], timeout=10
-    )
-    told = [line for line in lines if "call service=gateway" in line]
+
+class Lines(logging.Handler):
+    """Keeps what a serving process would write, formatted where it is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter("gateway"))
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+def test_the_log_names_the_key_and_never_holds_it(guarded: Served, caplog: pytest.LogCaptureFixture) -> None:
+    handler = Lines()
+    logging.getLogger().addHandler(handler)
+    try:
+        with caplog.at_level(logging.DEBUG):
+            guarded.http.get("/v1/collections", headers={"X-API-Key": "secret-of-reader", "X-Request-Id": "mine-7"})
+            key = [("x-api-key", "secret-of-reader")]
+            guarded.search.Search(search.SearchRequest(collection="signs", query="w1"), metadata=key, timeout=10)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    told = [line for line in handler.lines if "call service=gateway" in line]
     assert len(told) == 2
     assert all('"caller": "reader"' in line and "code=OK" in line and "ms=" in line for line in told)
     assert '"request_id": "mine-7"' in told[0]
-    assert not any("secret-of" in line for line in lines)
+    assert not any("secret-of" in line for line in handler.lines)
