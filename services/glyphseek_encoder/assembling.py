@@ -14,8 +14,8 @@ from glyphseek.metrics import Metrics
 from glyphseek.models.loading import open_model
 from glyphseek.ports import FeatureStore, Model
 from glyphseek.queries import Term
-from glyphseek.rpc.calls import Calls
 from glyphseek.serving.counting import note_models
+from glyphseek.serving.guarding import GuardedCalls
 from glyphseek.serving.service import Service, close_all
 from glyphseek.serving.threads import limit_threads
 from glyphseek.serving.working import Work, WorkSettings
@@ -38,7 +38,15 @@ def assemble(
     limit_threads(config.threads)
     models = [open_model(name, device=config.device) for name in config.models]
     features = LateFeatures(lambda: open_features(config))
-    service = build_service(models, features, metrics, settings=encoding_settings(config), batches=batches, work=work)
+    service = build_service(
+        models,
+        features,
+        metrics,
+        settings=encoding_settings(config),
+        batches=batches,
+        work=work,
+        token=config.service_token,
+    )
 
     def close() -> None:
         service.close()
@@ -55,8 +63,9 @@ def build_service(
     settings: EncodingSettings,
     batches: BatchSettings | None = None,
     work: WorkSettings | None = None,
+    token: str = "",
 ) -> Service[EncoderServicer]:
-    """Return the service over its parts; closing it leaves them open.
+    """Return the service over its parts; closing it leaves them open. `token`: see `GuardedCalls`.
 
     It can answer as soon as it is there: searches need no blobs of it, so they do not wait for the store.
     """
@@ -70,7 +79,11 @@ def build_service(
     note_models(metrics, SERVICE, [model.card for model in models])
     threads = Work(SERVICE, work or ONE_BATCH_OF_IMAGES, metrics)
     servicer = EncoderServicer(
-        encodings, work=threads, calls=Calls(SERVICE, metrics=metrics), metrics=metrics, service=SERVICE
+        encodings,
+        work=threads,
+        calls=GuardedCalls(SERVICE, token=token, metrics=metrics),
+        metrics=metrics,
+        service=SERVICE,
     )
     return Service(
         name=SERVICE,

@@ -15,6 +15,7 @@ from glyphseek.rpc.client import Client
 from glyphseek.rpc.endpoint import Endpoint
 from glyphseek.rpc.health import check_health
 from glyphseek.rpc.remote import list_models
+from glyphseek.serving.guarding import credentials_of
 from glyphseek_gateway.collections import Collections
 from glyphseek_gateway.gateway import Gateway, GatewaySettings, Parts, build_gateway
 from glyphseek_gateway.keys import open_keys
@@ -33,9 +34,9 @@ def assemble(config: Config, metrics: Metrics, *, sends_request_id: bool = True)
     """Return the gateway of a deployment; nothing is connected yet. Raises SettingError."""
     settings = replace(settings_of(config), sends_request_id=sends_request_id)
     services = Services(
-        encoder=_connect("encoder", config.encoder),
-        reranker=_connect("reranker", config.reranker),
-        matcher=_connect("matcher", config.matcher),
+        encoder=_connect("encoder", config.encoder, config.service_token),
+        reranker=_connect("reranker", config.reranker, config.service_token),
+        matcher=_connect("matcher", config.matcher, config.service_token),
     )
     collections = MilvusCollections(milvus_settings(config))
     features = LateFeatures(lambda: open_features(config))
@@ -89,8 +90,8 @@ def _list_probes(config: Config, services: Services, collections: Collections, f
     ]
 
 
-def _connect(service: str, address: str) -> Client:
-    return Client(Endpoint.parse(address), service=service)
+def _connect(service: str, address: str, token: str) -> Client:
+    return Client(Endpoint.parse(address), service=service, credentials=credentials_of(token))
 
 
 def _check_models(encoder: Client, wanted: int) -> None:

@@ -12,13 +12,14 @@ from glyphseek.ports import FeatureStore
 from glyphseek.rpc.admission import Admission
 from glyphseek.rpc.calls import Calls
 from glyphseek.search import SearchSettings
+from glyphseek.serving.guarding import GuardedCalls
 from glyphseek_gateway.application import Application
 from glyphseek_gateway.collecting import Collecting
 from glyphseek_gateway.collections import Collections
 from glyphseek_gateway.engines import Engines
 from glyphseek_gateway.http import build_http
 from glyphseek_gateway.ingesting import Ingesting, PhotoSource
-from glyphseek_gateway.keys import Keys
+from glyphseek_gateway.keys import Keys, NoKeys
 from glyphseek_gateway.limits import Limits
 from glyphseek_gateway.opened import OpenGenerations
 from glyphseek_gateway.readiness import Probe, Readiness
@@ -95,7 +96,9 @@ def build_gateway(parts: Parts, settings: GatewaySettings) -> Gateway:
         changes=Admission("changes of collections", at_once=1, waiting=8),
         limits=limits,
     )
-    calls = Calls(SERVICE, metrics=metrics)
+    # Where nobody is asked for a key, only this machine is answered, wherever a proxy in front listens.
+    has_keys = not isinstance(parts.keys, NoKeys)
+    calls = Calls(SERVICE, metrics=metrics) if has_keys else GuardedCalls(SERVICE, metrics=metrics)
     readiness = Readiness(parts.probes)
 
     def close() -> None:

@@ -14,9 +14,9 @@ from glyphseek.matching import Matcher, MatcherSettings
 from glyphseek.metrics import Metrics
 from glyphseek.models.loading import open_model
 from glyphseek.ports import FeatureStore
-from glyphseek.rpc.calls import Calls
 from glyphseek.rpc.context import time_left
 from glyphseek.serving.counting import note_models
+from glyphseek.serving.guarding import GuardedCalls
 from glyphseek.serving.service import Service, check_features
 from glyphseek.serving.threads import limit_threads
 from glyphseek.serving.working import Work, WorkSettings
@@ -34,7 +34,9 @@ def assemble(config: Config, metrics: Metrics, *, work: WorkSettings | None = No
     limit_threads(config.threads)
     cards = [open_model(name).card for name in config.models]
     features = LateFeatures(lambda: open_features(config))
-    service = build_service(cards, features, metrics, cache_bytes=config.cache_bytes, work=work)
+    service = build_service(
+        cards, features, metrics, cache_bytes=config.cache_bytes, work=work, token=config.service_token
+    )
 
     def close() -> None:
         service.close()
@@ -50,8 +52,12 @@ def build_service(
     *,
     cache_bytes: int,
     work: WorkSettings | None = None,
+    token: str = "",
 ) -> Service[MatcherServicer]:
-    """Return the service over its parts; closing it leaves them open. The cache is divided among the models."""
+    """Return the service over its parts; closing it leaves them open. The cache is divided among the models.
+
+    `token`: see `GuardedCalls`.
+    """
     cards = [card for card in cards if FeatureKind.INSTANCES in card.features]
     settings = MatcherSettings(cache_bytes=cache_bytes // max(1, len(cards)))
     matchers = {
@@ -60,7 +66,11 @@ def build_service(
     note_models(metrics, SERVICE, cards)
     threads = Work(SERVICE, work or WorkSettings(), metrics)
     servicer = MatcherServicer(
-        matchers, work=threads, calls=Calls(SERVICE, metrics=metrics), metrics=metrics, service=SERVICE
+        matchers,
+        work=threads,
+        calls=GuardedCalls(SERVICE, token=token, metrics=metrics),
+        metrics=metrics,
+        service=SERVICE,
     )
     return Service(
         name=SERVICE,

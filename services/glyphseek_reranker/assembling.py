@@ -14,9 +14,9 @@ from glyphseek.metrics import Metrics
 from glyphseek.models.loading import open_model
 from glyphseek.ports import FeatureStore, Model, TokenScorer
 from glyphseek.reranking import Reranker, RerankerSettings
-from glyphseek.rpc.calls import Calls
 from glyphseek.rpc.context import time_left
 from glyphseek.serving.counting import note_models
+from glyphseek.serving.guarding import GuardedCalls
 from glyphseek.serving.service import Service, check_features, close_all
 from glyphseek.serving.threads import limit_threads
 from glyphseek.serving.working import Work, WorkSettings
@@ -33,7 +33,9 @@ def assemble(config: Config, metrics: Metrics, *, work: WorkSettings | None = No
     limit_threads(config.threads)
     models = [open_model(name, device=config.device) for name in config.models]
     features = LateFeatures(lambda: open_features(config))
-    service = build_service(models, features, metrics, cache_bytes=config.cache_bytes, work=work)
+    service = build_service(
+        models, features, metrics, cache_bytes=config.cache_bytes, work=work, token=config.service_token
+    )
 
     def close() -> None:
         service.close()
@@ -49,14 +51,22 @@ def build_service(
     *,
     cache_bytes: int,
     work: WorkSettings | None = None,
+    token: str = "",
 ) -> Service[RerankerServicer]:
-    """Return the service over its parts; closing it leaves them open. The cache is divided among the models."""
+    """Return the service over its parts; closing it leaves them open. The cache is divided among the models.
+
+    `token`: see `GuardedCalls`.
+    """
     scorers = {model.card.fingerprint: model for model in models if isinstance(model, TokenScorer)}
     rerankers = _build_rerankers(scorers, features, cache_bytes)
     note_models(metrics, SERVICE, [model.card for model in models if model.card.fingerprint in scorers])
     threads = Work(SERVICE, work or WorkSettings(), metrics)
     servicer = RerankerServicer(
-        rerankers, work=threads, calls=Calls(SERVICE, metrics=metrics), metrics=metrics, service=SERVICE
+        rerankers,
+        work=threads,
+        calls=GuardedCalls(SERVICE, token=token, metrics=metrics),
+        metrics=metrics,
+        service=SERVICE,
     )
     return Service(
         name=SERVICE,

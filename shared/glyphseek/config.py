@@ -39,6 +39,7 @@ class Config:
     device: torch device of the encoder, reranker and matcher. threads: torch threads of one process.
     codec: how new blobs are packed. keep_photos: keep the bytes of added photos, which pictures of hits need.
     cache_bytes: opened blobs kept by each reranker and each matcher.
+    service_token: secret by which services know each other; without one they answer callers on their own machine only.
     encoder, reranker, matcher: addresses as `host:port`, or `host:port/application` behind Ray Serve.
     host, http_port, grpc_port: where the gateway listens. metrics_port: one for all processes of a node, 0 for none.
     api_keys_file: named keys with scopes; without one the gateway only listens on loopback.
@@ -67,6 +68,7 @@ class Config:
     codec: str = "int8"
     keep_photos: bool = True
     cache_bytes: int = 256 * 2**20
+    service_token: str = _secret()
     encoder: str = "127.0.0.1:50061"
     reranker: str = "127.0.0.1:50062"
     matcher: str = "127.0.0.1:50063"

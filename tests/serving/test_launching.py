@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,3 +88,16 @@ def test_a_file_that_is_not_of_serve_is_refused(tmp_path: Path, text: str) -> No
     file.write_text(text)
     with pytest.raises(SettingError, match=r"applications\.yaml"):
         read_applications(file)
+
+
+def test_ray_serve_takes_every_file_of_applications() -> None:
+    files = sorted(str(file) for file in find_applications().parent.glob("*.yaml"))
+    assert len(files) == 2
+    code = (
+        "import sys, yaml\n"
+        "from ray.serve.schema import ServeDeploySchema\n"
+        "for file in sys.argv[1:]:\n"
+        "    print(len(ServeDeploySchema.model_validate(yaml.safe_load(open(file))).applications))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, timeout=100)
+    assert ended.stdout.split() == ["4", "4"], ended.stderr

@@ -199,6 +199,10 @@ def test_ray_applications_serve_survive_a_killed_replica_and_leave_nothing_behin
         proxy = f"127.0.0.1:{running.environment['GLYPHSEEK_GRPC_PORT']}"
         for application in ("encoder", "reranker", "matcher", "gateway"):
             assert _is_serving(f"{proxy}/{application}")
+        port = running.environment["GLYPHSEEK_METRICS_PORT"]
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        for service in ("gateway", "encoder", "matcher"):
+            assert f'glyphseek_requests_in_flight{{service="{service}"}}' in metrics
         before = _kill(running, "ray::ServeReplica:matcher")
         assert [hit["image"]["names"] for hit in running.search("coffee")["hits"]][:1] == [["COFFEE.png"]]
         _wait(lambda: _is_serving(f"{proxy}/matcher") and not running.search("coffee")["degraded"])
