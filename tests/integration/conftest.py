@@ -1,12 +1,23 @@
-"""Servers that tests may kill."""
+"""Servers that tests may kill, and what services said when a test failed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from contracts.stores import found
+from integration.deployment import Deployment
 from integration.servers import Server, start_milvus
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the logs of a deployment to what is told of a test that failed on it."""
+    report = yield
+    deployment = item.funcargs.get("deployment") if isinstance(item, pytest.Function) else None
+    if report.failed and isinstance(deployment, Deployment):
+        report.sections.append(("services", deployment.read_logs()))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ class Server:
                 stderr=output,
                 env=self._environment,
                 start_new_session=True,  # Ctrl-C is for pytest, which stops the server itself
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         try:
             self._wait(log)
@@ -244,5 +244,6 @@ def _ask(address: str) -> int:
         return 0
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends; called between fork and exec."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
