@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from glyphseek.serving.supervising import Supervisor
 
 _LOOK_S = 0.5
-_CORES = float(os.cpu_count() or 2)
 
 
 def serve(
@@ -122,7 +121,7 @@ def _why_not_ready(http: str) -> str:
 
 
 def _print_addresses(launch: Launch, logs: Path) -> None:
-    out.print(f"HTTP     {launch.http}  (/docs describes it)", markup=False)
+    out.print(f"HTTP     {launch.http}  (/openapi.json describes it)", markup=False)
     out.print(f"gRPC     {launch.grpc}", markup=False)
     if launch.metrics:
         out.print(f"metrics  {launch.metrics}", markup=False)
