@@ -142,11 +142,11 @@ def test_marks_before_and_after_the_rerank_stand_side_by_side(tokens: Indexed, t
     assert all(0 < one["map_percent"] <= 100 for one in reports)
 
 
-def test_without_a_depth_recall_and_the_usual_rerank_are_measured(tokens: Indexed, tmp_path: Path) -> None:
+def test_without_a_depth_recall_and_the_recommended_rerank_are_measured(tokens: Indexed, tmp_path: Path) -> None:
     truth = write_truth(tmp_path)
 
     ended = glyphseek("eval", truth, "--model", tokens.model)
 
     assert ended.code == 0, ended.err
     assert "recall alone" in ended.out
-    assert "rerank 32" in ended.out
+    assert "rerank 48" in ended.out
