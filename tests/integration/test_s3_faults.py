@@ -99,6 +99,20 @@ def test_the_rest_of_a_body_that_is_cut_short_is_asked_for(proxy: Proxy, store: 
     assert store.get(KEYS[:8]) == list(BLOBS.values())[:8]
 
 
+def test_answers_that_are_no_objects_are_asked_for_again_when_they_are_cut_short(
+    proxy: Proxy, store: S3FeatureStore
+) -> None:
+    cut = Fault(cut_after_bytes=500)  # after the head of the answer, inside of the XML
+    proxy.fail([cut, cut])
+    assert store.get(["no/such/key"]) == [None]
+    proxy.fail([cut, cut])
+    store.delete(["no/such/key"])
+    assert store.get(KEYS[:1]) == [BLOBS[KEYS[0]]]
+    proxy.fail(standing=cut)
+    with pytest.raises(StoreUnavailable, match="no/such/key"):
+        store.get(["no/such/key"])
+
+
 def test_a_body_that_is_always_cut_short_is_an_error_and_never_a_shorter_blob(
     proxy: Proxy, store: S3FeatureStore
 ) -> None:

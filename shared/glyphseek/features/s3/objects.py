@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import re
-from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, TypeVar
 
 from glyphseek.errors import MissingExtra, StoreError, StoreFull, StoreUnavailable
 from glyphseek.features.s3.hedging import Hedge
@@ -21,7 +23,11 @@ from glyphseek.features.s3.settings import S3Settings
 if TYPE_CHECKING:
     from obstore.store import S3Config, S3Store
 
+T = TypeVar("T")
+
 _NAMES_PER_PAGE = 1000
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 1.0
+_CUT_SHORT = "request or response body error"
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _CAUSE = re.compile(r" - (?:HTTP error: )?([^<\n]{1,120})")
@@ -83,15 +89,18 @@ class S3Objects:
 
         if names:
             async with self._bounded("delete", names[0]):
-                await obstore.delete_async(self._store, list(names))
+                await self._repeat(lambda: obstore.delete_async(self._store, list(names)))
 
     async def check(self) -> None:
         """Ask the bucket for one name."""
         import obstore
 
-        async with self._bounded("list", self._settings.prefix):
+        async def ask() -> None:
             async for _ in obstore.list(self._store, chunk_size=1):
                 return
+
+        async with self._bounded("list", self._settings.prefix):
+            await self._repeat(ask)
 
     def list(self, folder: str | None = None) -> Iterator[str]:
         """Yield all names below a folder, the settings' prefix unless given, as the server orders them.
@@ -116,7 +125,7 @@ class S3Objects:
         import obstore
 
         try:
-            found = await obstore.get_async(self._store, name)
+            found = await self._repeat(lambda: obstore.get_async(self._store, name))
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
                 raise
@@ -125,6 +134,23 @@ class S3Objects:
             _LOG.warning("blob_too_large name=%s bytes=%d limit=%d", name, size, self._settings.max_blob_bytes)
             return b""
         return bytes(await found.bytes_async())
+
+    async def _repeat(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what `ask` returns, asking again when the answer was cut short.
+
+        obstore does that for bodies of objects, but not for those that it reads whole: of errors (a missing object is
+        one), deletions and lists. It repeats what else is worth it by itself.
+        """
+        from obstore.exceptions import GenericError
+
+        for attempt in count():
+            try:
+                return await ask()
+            except GenericError as error:
+                if attempt >= self._settings.retries or _CUT_SHORT not in str(error):
+                    raise
+            await asyncio.sleep(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt) * (1 - random.random() / 2))
+        raise AssertionError("unreachable")
 
     @asynccontextmanager
     async def _bounded(self, action: str, name: str, *, end: float | None = None) -> AsyncGenerator[None]:
