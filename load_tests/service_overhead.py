@@ -1,6 +1,7 @@
 """What services cost: the same searches in process, over HTTP and over gRPC, side by side in one run.
 
     python load_tests/service_overhead.py --config deployment.yaml --collection photos [--searches 200]
+                                          [--grpc 127.0.0.1:50060/gateway]
 
 The services of the configuration must run already, on this machine for figures that mean anything. In process means the
 same `Searcher` over the same Milvus and the same S3 store, with its own model, matcher and reranker and as much cache.
@@ -81,7 +82,8 @@ def main() -> int:
     """Ask all queries in all ways, print the table; return the exit status."""
     options = _parse_options()
     config = load_config(options.config)
-    with open_ways(config, options.collection) as ways:
+    endpoint = Endpoint.parse(options.grpc or f"{config.host}:{config.grpc_port}")
+    with open_ways(config, options.collection, endpoint) as ways:
         expected = {query: ways["in process"](query) for query in QUERIES}
         for search in ways.values():
             _ask_all(search, QUERIES, expected, 1)
@@ -102,16 +104,17 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, required=True, help="of the deployment that runs")
     parser.add_argument("--collection", required=True)
     parser.add_argument("--searches", type=int, default=200, help="of each way and number of callers")
+    parser.add_argument("--grpc", default="", help="HOST:PORT of the gateway, with /gateway behind Ray Serve")
     return parser.parse_args()
 
 
 @contextmanager
-def open_ways(config: Config, collection: str) -> Generator[dict[str, Search]]:
+def open_ways(config: Config, collection: str, endpoint: Endpoint) -> Generator[dict[str, Search]]:
     """Yield the three ways of asking, by name; the first is the one that the others are held to."""
     with ExitStack() as stack:
         searcher = stack.enter_context(open_searcher(config, collection))
         client = stack.enter_context(Client(f"http://{config.host}:{config.http_port}", collection=collection))
-        caller = stack.enter_context(Caller(Endpoint(host=config.host, port=config.grpc_port), service="gateway"))
+        caller = stack.enter_context(Caller(endpoint, service="gateway"))
         stub = SearchServiceStub(caller.channel)
 
         def search_here(query: str) -> Answer:
