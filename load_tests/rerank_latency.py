@@ -12,6 +12,7 @@ Torch has one thread, as in `glyphseek search`. Exits with 1 when a figure misse
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import sys
 import tempfile
@@ -85,7 +86,7 @@ def _parse_options() -> argparse.Namespace:
 
 def _store(folder: Path, options: argparse.Namespace) -> Stored:
     features = DirectoryFeatureStore(folder)
-    image_ids = [f"{number * 2654435761 % 2**32:08x}" for number in range(options.images)]
+    image_ids = [hashlib.sha256(str(number).encode()).hexdigest()[:32] for number in range(options.images)]
     shape = (options.rows, options.columns, options.width)
     for image_id in image_ids:
         random = np.random.default_rng(int(image_id, 16))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from glyphseek.models.cayn.packed_rows import BLOCK_FLOATS, DeviceRows, HostRows, starts_of, sum_rows
+from glyphseek.models.cayn.packed_rows import BLOCK_FLOATS, DeviceRows, HostRows, softmax_last, starts_of, sum_rows
 
 SIZES = (700, 0, 1, 513, 1300)
 WIDTH = 128
@@ -82,3 +82,16 @@ def test_the_sum_over_named_rows_counts_each_as_often_as_it_is_named() -> None:
     rows = torch.tensor([[1.0, 0.0], [0.0, 10.0]])
     sums = sum_rows(rows, torch.tensor([0, 0, 1]), torch.tensor([[1.0, 2.0, 3.0]]), starts_of([2, 1], "cpu"))
     assert sums.tolist() == [[[3.0, 0.0], [0.0, 30.0]]]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 40), (2, 0, 5), (1, 2, 0)])
+def test_the_softmax_is_that_of_torch_however_large_the_logits(shape: tuple[int, int, int]) -> None:
+    logits = 300 * torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(softmax_last(logits), logits.softmax(-1))
+
+
+def test_the_softmax_gives_nothing_to_padding_and_keeps_torchs_answer_to_a_row_of_it() -> None:
+    logits = torch.tensor([[0.0, -torch.inf, 1.0], [-torch.inf] * 3])
+    found = softmax_last(logits)
+    torch.testing.assert_close(found, logits.softmax(-1), equal_nan=True)
+    assert found[0, 1] == 0

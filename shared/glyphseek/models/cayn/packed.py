@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glyphseek.errors import InputError
-from glyphseek.models.cayn.packed_rows import DeviceRows, HostRows, Rows, starts_of, sum_rows
+from glyphseek.models.cayn.packed_rows import DeviceRows, HostRows, Rows, softmax_last, starts_of, sum_rows
 from glyphseek.tokens import fp16
 from glyphseek.tokens.codebook import TokenCodebook
 from glyphseek.tokens.codecs import CODECS, CodecName
@@ -99,12 +99,12 @@ class TokenBatch:
         """Return (Q, N): the softmax over the tokens of each map by itself."""
         maps, longest = len(self.sizes), max(self.sizes)
         if min(self.sizes) == longest:
-            return logits_QN.unflatten(1, (maps, longest)).softmax(-1).flatten(1)
+            return softmax_last(logits_QN.unflatten(1, (maps, longest))).flatten(1)
         starts = np.repeat(longest * np.arange(maps) - self._starts_K.numpy(force=True), self.sizes)
         places_N = torch.from_numpy(starts + np.arange(len(self))).to(self._device)
         padded_QM = logits_QN.new_full((len(logits_QN), maps * longest), -torch.inf)
         padded_QM[:, places_N] = logits_QN
-        return padded_QM.unflatten(1, (maps, longest)).softmax(-1).flatten(1).index_select(1, places_N)
+        return softmax_last(padded_QM.unflatten(1, (maps, longest))).flatten(1).index_select(1, places_N)
 
     def weighted_sums(self, weights_QN: Tensor) -> Tensor:
         """Return (Q, K, E) float32: for each query and map the sum of weight x token over the tokens of the map."""

