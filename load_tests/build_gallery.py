@@ -1,7 +1,8 @@
 """Build a large collection on a Milvus server and an S3 store: photos, and as many moved copies as are wanted.
 
     python load_tests/build_gallery.py PHOTOS --collection NAME --images 100000 [--config FILE] [--model ID]
-                                       [--codec int8] [--seed 0] [--cache FOLDER] [--report build_gallery.json]
+                                       [--codec int8] [--keep-likelihood 0] [--seed 0] [--cache FOLDER]
+                                       [--report build_gallery.json]
 
 PHOTOS is a gallery with ground truth, such as `glyphseek render` makes. It is encoded and joins the collection; the
 other images are its features, moved (see resampling.py): rows and blobs of real size, without a photo. Ids come from
@@ -30,7 +31,7 @@ from glyphseek.deployment import open_features, open_vectors
 from glyphseek.evaluation import Benchmark
 from glyphseek.features.directory import DirectoryFeatureStore
 from glyphseek.images import decode_image
-from glyphseek.indexing import vectors_of
+from glyphseek.indexing import EncodingSettings, vectors_of
 from glyphseek.models.loading import open_model
 from glyphseek.ports import FeatureStore, Model, VectorStore, blob_key, codebook_of
 from glyphseek.tokens import CodecName, pack, unpack, unpack_vectors
@@ -52,12 +53,13 @@ def main() -> int:
     photos = _encode(benchmark, model, options.cache)
     vectors = open_vectors(config, gallery=options.collection, card=model.card)
     features = open_features(config)
+    settings = EncodingSettings(codec=CodecName(options.codec), keep_likelihood=options.keep_likelihood)
     started = time.monotonic()
     made = resample(photos, options.images - len(photos), seed=options.seed)
     with show_progress("build", quiet=False) as show, ThreadPoolExecutor(_WRITERS) as writers:
         done = written = size = 0
         for batch in _chunks(_chain(photos, made), _BATCH_IMAGES):
-            added, added_bytes = _write(batch, model, CodecName(options.codec), vectors, features, writers)
+            added, added_bytes = _write(batch, model, settings, vectors, features, writers)
             done, written, size = done + len(batch), written + added, size + added_bytes
             show(done, options.images, "building")
     seconds = time.monotonic() - started
@@ -86,6 +88,7 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, default=None, help="configuration of the stores; else the environment")
     parser.add_argument("--model", default=None, help="model id or folder; the configuration's first unless given")
     parser.add_argument("--codec", default=CodecName.INT8.value, choices=[one.value for one in CodecName])
+    parser.add_argument("--keep-likelihood", type=float, default=0.0, help="tokens less likely text are not stored")
     parser.add_argument("--seed", type=int, default=0, help="of the moved copies")
     parser.add_argument("--cache", type=Path, default=Path("build-cache"), help="folder to keep features in")
     parser.add_argument("--report", type=Path, default=Path("build_gallery.json"))
@@ -123,7 +126,7 @@ def _make_record(path: Path, features: ImageFeatures) -> ImageRecord:
 def _write(
     batch: Sequence[Photo],
     model: Model,
-    codec: CodecName,
+    settings: EncodingSettings,
     vectors: VectorStore,
     features: FeatureStore,
     writers: ThreadPoolExecutor,
@@ -134,7 +137,13 @@ def _write(
     fingerprint = model.card.fingerprint
 
     def write_blob(photo: Photo) -> bytes:
-        blob = pack(photo[1], codec=codec, fingerprint=fingerprint, codebook=codebook_of(model))
+        blob = pack(
+            photo[1],
+            codec=settings.codec,
+            fingerprint=fingerprint,
+            codebook=codebook_of(model),
+            keep_likelihood=settings.keep_likelihood,
+        )
         features.put(blob_key(fingerprint, photo[0].image_id), blob)
         return blob
 
