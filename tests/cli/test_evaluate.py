@@ -93,6 +93,31 @@ def test_held_out_measures_only_the_photos_that_training_leaves_out(
     assert {report["images"] for report in reports} == {len(left)}
 
 
+def test_several_sets_are_measured_in_one_run_those_trained_on_by_what_was_left_out(
+    indexed: Indexed, dataset: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
+
+    ended = glyphseek(
+        *("eval", dataset, "--trained-on", dataset, "--model", indexed.model, "--report", report, "--queries", "all")
+    )
+
+    assert ended.code == 0, ended.err
+    whole, left = json.loads(report.read_text())["reports"]
+    assert whole["images"] == len(WORDS) > left["images"] > 0
+    assert "held-out" in left["benchmark"]
+    assert whole["figures"]["parameters"] > 1000
+    assert whole["small_text"]["queries"] == 0
+    assert "under 24 px" in ended.out
+
+
+def test_nothing_to_measure_on_is_bad_input() -> None:
+    ended = glyphseek("eval")
+
+    assert ended.code == 2
+    assert "--trained-on" in ended.err
+
+
 def test_the_ocr_route_without_its_engine_names_the_extra(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rapidocr_onnxruntime", None)
 

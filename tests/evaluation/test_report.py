@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,24 @@ def test_a_bucket_of_height_ranks_its_images_against_those_without_the_word() ->
     assert buckets["16-24"].map_percent == pytest.approx(100)
     assert buckets["24-48"].map_percent is None
     assert buckets[">=48"].map_percent == pytest.approx(50)
+
+
+def test_small_text_is_ranked_against_images_without_the_word() -> None:
+    small = toy_report().small_text
+    # Under 24 px are "sale" in a (rank 2 of a, c, d) and "open" in b (rank 1 of 4).
+    assert (small.label, small.queries) == ("<24", 2)
+    assert small.map_percent == pytest.approx(75)
+
+
+def test_a_list_without_small_text_has_no_figure_for_it() -> None:
+    benchmark = toy_benchmark()
+    report = evaluate(
+        benchmark, benchmark.query_lists[0], lambda query: np.zeros(4, np.float32), method="tdsl", longer_side=None
+    )
+    unmeasured = replace(benchmark, images=tuple(replace(image, items=()) for image in benchmark.images))
+    bare = evaluate(unmeasured, benchmark.query_lists[0], lambda query: np.zeros(4, np.float32), method="tdsl")
+    assert report.small_text.queries == 2
+    assert (bare.small_text.queries, bare.small_text.map_percent) == (0, None)
 
 
 def test_scores_that_do_not_fit_the_gallery_are_refused() -> None:

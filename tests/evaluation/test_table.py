@@ -53,4 +53,16 @@ def test_the_legend_says_what_each_column_is() -> None:
 
 def test_the_summary_counts_images_and_queries() -> None:
     *_, row = _table(summary_table([toy_report()]))
-    assert row == ["tdsl", "toy, all", "4", "2", "79.17", "58.33 to 100.00", "50.00", "100.00", "100.00", "100.00"]
+    assert row == [
+        "tdsl",
+        "toy, all",
+        "4",
+        "2",
+        "79.17",
+        "58.33 to 100.00",
+        "75.00 (2 queries)",
+        "50.00",
+        "100.00",
+        "100.00",
+        "100.00",
+    ]

@@ -34,11 +34,15 @@ class Split(StrEnum):
 
 def evaluate(
     dataset: Annotated[
-        Path,
+        list[Path] | None,
         typer.Argument(
-            help="Folder of Total-Text, ICDAR 2015, SVT, IIIT-STR, COCO-Text, CTW1500, MQTR, or a rendered gallery."
+            help="Folders of Total-Text, ICDAR 2015, SVT, IIIT-STR, COCO-Text, CTW1500, MQTR, or rendered galleries."
         ),
-    ],
+    ] = None,
+    trained_on: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder that was trained on: its held-out photos alone are measured; repeat it for more."),
+    ] = None,
     method: Annotated[list[Method] | None, typer.Option(help="Methods to measure side by side; repeat it.")] = None,
     model: Annotated[str, typer.Option(help="Model id or folder.")] = DEFAULT_MODEL,
     rerank: Annotated[
@@ -66,14 +70,12 @@ def evaluate(
     as_json: JsonFlag = False,
 ) -> None:
     """Print mAP over the whole gallery (scikit-learn's average_precision_score) and recall, beside the papers'."""
-    from glyphseek.cli.measuring import judge, keep_held_out, keep_lists, measure_model, measure_ocr
-    from glyphseek.datasets.benchmarks import load_benchmarks
+    from glyphseek.cli.measuring import judge, measure_model, measure_ocr, open_benchmarks
     from glyphseek.evaluation import comparison_table, plot_breakdowns, report_to_dict, save_reports
 
     reports: list[Report] = []
-    for loaded in load_benchmarks(dataset, split=split.value):
-        asked = keep_lists(loaded, queries) if queries else loaded
-        benchmark = keep_held_out(asked) if held_out else asked
+    folders = [(folder, held_out) for folder in dataset or []] + [(folder, True) for folder in trained_on or []]
+    for benchmark in open_benchmarks(folders, split.value, queries or []):
         for one in method or [Method.MODEL]:
             with show_progress(f"{one.value} {benchmark.name}", quiet=as_json) as show:
                 match one:

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from glyphseek.cli.console import OnProgress, err
+from glyphseek.datasets.benchmarks import Split, load_benchmarks
 from glyphseek.errors import ImageError, SettingError
 from glyphseek.evaluation import (
     Benchmark,
@@ -26,7 +27,8 @@ from glyphseek.features.directory import DirectoryFeatureStore
 from glyphseek.features.memory import MemoryFeatureStore
 from glyphseek.images import ImageLimits, read_file, read_image
 from glyphseek.indexing import vectors_of
-from glyphseek.models.loading import open_model
+from glyphseek.models.checkpoint import load_manifest
+from glyphseek.models.loading import find_model, open_model
 from glyphseek.ports import FeatureStore, Model, TokenScorer, blob_key
 from glyphseek.reranking import Reranker
 from glyphseek.search import SearchSettings
@@ -43,6 +45,18 @@ class Scorer:
     score: Callable[[str], FloatArray]
     longer_side: int | None
     figures: Mapping[str, float]
+
+
+def open_benchmarks(folders: Sequence[tuple[Path, bool]], split: Split, lists: Sequence[str]) -> list[Benchmark]:
+    """Return the benchmarks of the folders, of those with True the photos that training leaves out.
+
+    Without names all query lists are kept. Raises SettingError without folders, or for an unknown list.
+    """
+    if not folders:
+        raise SettingError("nothing to measure on: give a folder, or one that was trained on with --trained-on")
+    loaded = [(one, held_out) for folder, held_out in folders for one in load_benchmarks(folder, split=split)]
+    asked = [(keep_lists(one, lists) if lists else one, held_out) for one, held_out in loaded]
+    return [keep_held_out(one) if held_out else one for one, held_out in asked]
 
 
 def keep_lists(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
@@ -93,6 +107,7 @@ def measure_model(
     model = open_model(model_name, device=device)
     blobs: FeatureStore = DirectoryFeatureStore(cache / "features") if cache else MemoryFeatureStore()
     gallery = encode_gallery(benchmark, model, blobs, show)
+    gallery.figures["parameters"] = load_manifest(find_model(model_name)).parameters
     asked = sorted({query for queries in benchmark.query_lists for query in queries.relevant})
     card = model.card
     recall = score_queries(

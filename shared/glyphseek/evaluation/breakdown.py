@@ -14,6 +14,9 @@ LENGTH_BUCKETS = ((1, 3), (4, 5), (6, 7), (8, 10), (11, None))
 HEIGHT_BUCKETS = ((0.0, 16.0), (16.0, 24.0), (24.0, 48.0), (48.0, None))
 """Pixels of the tallest place where an image carries the word; the lower bound is included, the upper is not."""
 
+SMALL_TEXT_PX = 24.0
+"""Text lower than this is reported apart: the buckets under it as one."""
+
 Heights = Mapping[str, Mapping[str, float]]
 """Height in pixels by word, then by image name."""
 
@@ -68,6 +71,11 @@ def by_height(precisions: Mapping[str, list[float]]) -> tuple[Bucket, ...]:
     """Return the buckets of text height; `precisions` holds by bucket label one value [0, 1] for each query in it."""
     labels = [_height_label(low, high) for low, high in HEIGHT_BUCKETS]
     return tuple(_bucket(label, precisions.get(label, [])) for label in labels)
+
+
+def small_text(precisions: Mapping[str, float]) -> Bucket:
+    """Return the bucket of text under `SMALL_TEXT_PX`; `precisions` has the queries of which an image carries some."""
+    return _bucket(_height_label(0, SMALL_TEXT_PX), list(precisions.values()))
 
 
 def _scale(image: BenchmarkImage, longer_side: int | None) -> float | None:

@@ -8,13 +8,21 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from glyphseek.errors import StoreError
 from glyphseek.evaluation.benchmark import Benchmark, QueryList
-from glyphseek.evaluation.breakdown import Bucket, by_height, by_length, height_bucket, word_heights
+from glyphseek.evaluation.breakdown import (
+    SMALL_TEXT_PX,
+    Bucket,
+    by_height,
+    by_length,
+    height_bucket,
+    small_text,
+    word_heights,
+)
 from glyphseek.evaluation.metrics import (
     BoolArray,
     Interval,
@@ -26,6 +34,7 @@ from glyphseek.evaluation.metrics import (
 )
 from glyphseek.types import FloatArray
 
+Kind = TypeVar("Kind")
 RECALL_COUNTS = (1, 5, 10, 100)
 
 
@@ -44,8 +53,9 @@ class Report:
 
     `interval_95` is the bootstrap interval of the mean over queries. `recall_percent` is by number of answers looked
     at. `by_height` counts a query in each bucket in which an image carries it, at `longer_side` pixels (None: the
-    size of the file). `comparable_to` names the papers' column measured on the same queries and images, or None.
-    `figures` holds further measurements by name and unit, such as images_per_s.
+    size of the file), and `small_text` in one for all text under 24 of these pixels. `comparable_to` names the papers'
+    column measured on the same queries and images, or None. `figures` holds further measurements by name and unit,
+    such as images_per_s.
     """
 
     method: str
@@ -59,6 +69,7 @@ class Report:
     recall_percent: Mapping[int, float]
     by_length: tuple[Bucket, ...]
     by_height: tuple[Bucket, ...]
+    small_text: Bucket
     longer_side: int | None
     figures: Mapping[str, float] = field(default_factory=dict[str, float])
     per_query: tuple[QueryResult, ...]
@@ -85,6 +96,7 @@ def evaluate(
     results: list[QueryResult] = []
     recalls: list[list[float]] = []
     in_bucket: dict[str, list[float]] = defaultdict(list)
+    of_small_text: dict[str, float] = {}
     for query, relevant in queries.relevant.items():
         scores_N = score(query)
         relevant_N = np.zeros(len(places), dtype=np.bool_)
@@ -92,8 +104,12 @@ def evaluate(
         ranking = rank_hits(relevant_N, scores_N)
         results.append(_result(query, ranking))
         recalls.append([recall_at(ranking, count) for count in RECALL_COUNTS])
-        for label, kept_N in _kept_by_height(relevant_N, places, heights.get(query, {})).items():
+        seen = heights.get(query, {})
+        for label, kept_N in _kept_by(height_bucket, relevant_N, places, seen).items():
             in_bucket[label].append(average_precision(rank_hits(relevant_N[kept_N], scores_N[kept_N])))
+        kept_N = _kept_by(is_small, relevant_N, places, seen).get(True)
+        if kept_N is not None:
+            of_small_text[query] = average_precision(rank_hits(relevant_N[kept_N], scores_N[kept_N]))
     precisions = {result.query: result.average_precision_percent / 100 for result in results}
     interval = bootstrap_interval(list(precisions.values()), seed=seed)
     return Report(
@@ -108,6 +124,7 @@ def evaluate(
         recall_percent=dict(zip(RECALL_COUNTS, (100 * np.mean(recalls, axis=0)).tolist(), strict=True)),
         by_length=by_length(precisions),
         by_height=by_height(in_bucket),
+        small_text=small_text(of_small_text),
         longer_side=longer_side,
         figures=dict(figures or {}),
         per_query=tuple(results),
@@ -135,12 +152,17 @@ def _result(query: str, ranking: RankedHits) -> QueryResult:
     return QueryResult(query=query, relevant=int(ranking.relevant), average_precision_percent=100 * precision)
 
 
-def _kept_by_height(
-    relevant_N: BoolArray, places: Mapping[str, int], heights: Mapping[str, float]
-) -> dict[str, BoolArray]:
-    """Return for each bucket of height the images to rank: those of the bucket, and those that are not relevant."""
-    kept: dict[str, BoolArray] = {}
+def is_small(height: float) -> bool:
+    """Return whether text of that many pixels counts as small."""
+    return height < SMALL_TEXT_PX
+
+
+def _kept_by(
+    kind: Callable[[float], Kind], relevant_N: BoolArray, places: Mapping[str, int], heights: Mapping[str, float]
+) -> dict[Kind, BoolArray]:
+    """Return for each kind of height the images to rank: those of the kind, and those that are not relevant."""
+    kept: dict[Kind, BoolArray] = {}
     for name, height in heights.items():
         if relevant_N[places[name]]:
-            kept.setdefault(height_bucket(height), ~relevant_N)[places[name]] = True
+            kept.setdefault(kind(height), ~relevant_N)[places[name]] = True
     return kept

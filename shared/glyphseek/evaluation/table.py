@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from glyphseek.evaluation.breakdown import Bucket
 from glyphseek.evaluation.published import published_figures
 from glyphseek.evaluation.report import Report
 
@@ -27,10 +28,11 @@ def comparison_table(reports: Sequence[Report]) -> str:
 
 
 def summary_table(reports: Sequence[Report]) -> str:
-    """Return our figures alone as a Markdown table, one row a report, with counts, interval and recall."""
+    """Return our figures alone as a Markdown table, one row a report, with counts, interval, small text and recall."""
     counts = list(reports[0].recall_percent) if reports else []
-    head = f"| method | gallery | images | queries | mAP % | 95 % interval |{''.join(f' R@{c} |' for c in counts)}"
-    rule = f"|---|---|---:|---:|---:|---|{'---:|' * len(counts)}"
+    recalls = "".join(f" R@{count} |" for count in counts)
+    head = f"| method | gallery | images | queries | mAP % | 95 % interval | mAP % of text under 24 px |{recalls}"
+    rule = f"|---|---|---:|---:|---:|---|---|{'---:|' * len(counts)}"
     return "\n".join([head, rule, *(_summary_row(report) for report in reports)]) + "\n"
 
 
@@ -42,9 +44,14 @@ def _summary_row(report: Report) -> str:
         str(report.queries),
         f"{report.map_percent:.2f}",
         f"{report.interval_95.low:.2f} to {report.interval_95.high:.2f}",
+        _told(report.small_text),
         *(f"{value:.2f}" for value in report.recall_percent.values()),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _told(bucket: Bucket) -> str:
+    return "" if bucket.map_percent is None else f"{bucket.map_percent:.2f} ({bucket.queries} queries)"
 
 
 def _our_cells(reports: Sequence[Report]) -> dict[str, dict[str, str]]:
