@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from training.toy import toy_network
 
-from glyphseek.training.recipe import Recipe, run_recipe, take_trained_parts
+from glyphseek.errors import CheckpointDamaged, SettingError
+from glyphseek.models.checkpoint import Manifest, save_checkpoint, save_manifest
+from glyphseek.training.recipe import Recipe, measure_recipe, run_recipe, take_trained_parts
 from glyphseek.training.run import Progress, RunFolder
+from glyphseek.types import Calibration
 
 GIVEN = Recipe(
     stage="joint",
@@ -25,6 +30,66 @@ def test_a_recipe_tells_its_command_without_defaults() -> None:
         *("glyphseek", "train", "joint", "--run", "runs/my run", "--preset", "tdsl-tiny", "--steps", "7"),
         *("--batch", "3", "--real", "one", "--real", "two", "--backgrounds", "photos"),
     ]
+
+
+def test_a_switch_in_a_recipe_has_no_value_in_its_command() -> None:
+    words = shlex.split(replace(GIVEN, compile=True, precision="bfloat16", start_from="tdsl-small").command())
+
+    assert words[-3:] == ["--precision", "bfloat16", "--compile"]
+    assert words[words.index("--start-from") + 1] == "tdsl-small"
+
+
+def test_a_recipe_starts_from_the_weights_of_a_model(tmp_path: Path) -> None:
+    source = toy_network(seed=5)
+    digest = save_checkpoint(tmp_path / "model", source.state_dict())
+    save_manifest(tmp_path / "model", toy_manifest(digest))
+    recipe = replace(
+        GIVEN, run=tmp_path / "run", start_from=str(tmp_path / "model"), real=(), backgrounds=None, rate=0.0, steps=1,
+        batch=1, pool=8, start_with=4,
+    )  # fmt: skip
+
+    run_recipe(recipe, report=lambda row: None)
+
+    trained = RunFolder(tmp_path / "run").weights()
+    for name, value in source.named_parameters():
+        assert torch.equal(trained[name], value.half().float()), name
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    recipe = replace(GIVEN, run=tmp_path / "run", start_from="tdsl-small", real=(), backgrounds=None)
+
+    with pytest.raises(CheckpointDamaged):
+        run_recipe(recipe, report=lambda row: None)
+
+
+def test_a_measured_recipe_writes_nothing(tmp_path: Path) -> None:
+    recipe = replace(GIVEN, run=tmp_path / "run", real=(), backgrounds=None, batch=1, pool=8, start_with=4)
+
+    speed = measure_recipe(recipe, steps=1)
+
+    assert speed.images_per_s > 0
+    assert speed.operations_per_step > 1e6
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_stage_of_another_method_is_not_measured(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="stage tokens is not measured"):
+        measure_recipe(replace(GIVEN, stage="tokens"), steps=1)
+
+
+def toy_manifest(digest: str) -> Manifest:
+    return Manifest(
+        name="toy",
+        method="tdsl",
+        preset={},
+        weights_sha256=digest,
+        parameters=0,
+        licence="",
+        calibration=Calibration(slope=1.0, offset=0.0, threshold=0.5),
+        commands=[],
+        data=[],
+        stages=[],
+    )
 
 
 def test_only_the_parts_that_a_run_trained_are_taken(tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def train(
     batch: Annotated[int | None, typer.Option(min=1, help="Crops or scene windows a step.")] = None,
     rate: Annotated[float, typer.Option(min=0, help="Highest learning rate.")] = 1e-3,
     start: Annotated[list[Path] | None, typer.Option(help="Run folders whose trained parts to start from.")] = None,
+    start_from: Annotated[
+        str | None, typer.Option(help="Model whose weights to start from: its id, such as tdsl-small, or its folder.")
+    ] = None,
     real: Annotated[
         list[Path] | None, typer.Option(help="Annotated galleries to train on beside rendered data.")
     ] = None,
@@ -76,38 +79,52 @@ def train(
         PrecisionName,
         typer.Option(help="Stages of TDSL: bfloat16 is quicker where the processor multiplies it natively."),
     ] = PrecisionName.FLOAT32,
-    device: Annotated[str, typer.Option(help="Stage adapter: where it is computed, such as cuda.")] = "cpu",
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Stages of TDSL: compile the convolutions; pays on a GPU.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="Where the network is, such as cuda.")] = "cpu",
+    measure: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stages of TDSL: train nothing; time so many steps, against the processor's peak."),
+    ] = None,
 ) -> None:
     """Train one stage; stop it at any time and run the same command to go on."""
     with needing_extra("render"):
         import torch
 
-        from glyphseek.training.recipe import Recipe, run_recipe
+        from glyphseek.training.recipe import Recipe, measure_recipe, run_recipe
 
     torch.set_num_threads(threads)
-    run_recipe(
-        Recipe(
-            stage=stage.value,
-            run=run,
-            preset=preset,
-            steps=steps,
-            batch=batch,
-            rate=rate,
-            start=tuple(start or ()),
-            real=tuple(real or ()),
-            real_share=real_share,
-            backgrounds=backgrounds,
-            workers=workers,
-            pool=pool,
-            start_with=start_with,
-            save_every=save_every,
-            validate_every=validate_every,
-            seed=seed,
-            weights=weights,
-            cache=cache,
-            device=device,
-            precision=precision.value,
-            set=tuple(change or ()),
-        ),
-        report=lambda row: typer.echo("  ".join(f"{name} {value:.4g}" for name, value in row.items())),
+    recipe = Recipe(
+        stage=stage.value,
+        run=run,
+        preset=preset,
+        steps=steps,
+        batch=batch,
+        rate=rate,
+        start=tuple(start or ()),
+        start_from=start_from,
+        real=tuple(real or ()),
+        real_share=real_share,
+        backgrounds=backgrounds,
+        workers=workers,
+        pool=pool,
+        start_with=start_with,
+        save_every=save_every,
+        validate_every=validate_every,
+        seed=seed,
+        weights=weights,
+        cache=cache,
+        device=device,
+        precision=precision.value,
+        compile=compile,
+        set=tuple(change or ()),
     )
+
+    def tell(row: dict[str, float]) -> None:
+        typer.echo("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
+
+    if measure is None:
+        run_recipe(recipe, report=tell)
+    else:
+        tell(measure_recipe(recipe, steps=measure).figures())

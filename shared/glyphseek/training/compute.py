@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
+from torch import nn
 
 Precision = Literal["float32", "bfloat16"]
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@runtime_checkable
+class Compilable(Protocol):
+    """A network that names the modules worth compiling."""
+
+    def convolutional_parts(self) -> tuple[nn.Module, ...]:
+        """Return them."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +34,24 @@ class Compute:
 
     device: str = "cpu"
     precision: Precision = "float32"
+    backend: str | None = None
+    """What convolutions are compiled by (`inductor`, or another backend of torch.compile); None leaves them alone."""
 
     def autocast(self) -> torch.autocast:
         """Return a context in which convolutions and products run in `precision`; float32 changes nothing."""
         kind = torch.device(self.device).type
         return torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def settle(self, network: Network) -> Network:
+        """Return the network on the device, its maps in channels-last memory, its convolutions compiled if asked for.
+
+        Names of weights stay as they are, so that runs can be resumed with another `Compute`.
+        """
+        network = network.to(self.device).to(memory_format=torch.channels_last)
+        if self.backend is not None and isinstance(network, Compilable):
+            for part in network.convolutional_parts():
+                part.compile(backend=self.backend)
+        return network
 
 
 ON_CPU = Compute()

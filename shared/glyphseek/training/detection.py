@@ -125,6 +125,7 @@ def scene_terms(
 ) -> dict[str, Tensor]:
     """Return the named terms of a batch of windows: those of the detector, for `joint` those of reading too."""
     settings = network.settings
+    batch = batch.to(compute.device)
     images = network.normalize(augment_photo(batch.images_B3HW, rng))
     with compute.autocast():
         levels = network.levels(images)
@@ -167,9 +168,10 @@ def reading_terms(
 def augment_photo(images_B3HW: Tensor, rng: np.random.Generator) -> Tensor:
     """Return the images brightened, re-contrasted and sometimes inverted at random, one draw an image."""
     count = images_B3HW.shape[0]
-    gain = torch.from_numpy(rng.uniform(0.6, 1.3, (count, 1, 1, 1))).float()
-    bias = torch.from_numpy(rng.uniform(-40, 40, (count, 1, 1, 1))).float()
-    inverted = torch.from_numpy(rng.random(count) < 0.1).view(-1, 1, 1, 1)
+    device = images_B3HW.device
+    gain = torch.from_numpy(rng.uniform(0.6, 1.3, (count, 1, 1, 1))).float().to(device)
+    bias = torch.from_numpy(rng.uniform(-40, 40, (count, 1, 1, 1))).float().to(device)
+    inverted = torch.from_numpy(rng.random(count) < 0.1).view(-1, 1, 1, 1).to(device)
     images = images_B3HW.float()
     images = torch.where(inverted, 255 - images, images)
     return ((images - 128) * gain + 128 + bias).clamp(0, 255)

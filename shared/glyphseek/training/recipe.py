@@ -10,12 +10,15 @@ from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from glyphseek.errors import ModelNotFound, SettingError
 from glyphseek.models.cayn.dense.settings import PRESETS as DENSE_CLIPS
 from glyphseek.models.cayn.dense.settings import DenseSettings
 from glyphseek.models.cayn.settings import find_preset as find_cayn
+from glyphseek.models.checkpoint import load_manifest
+from glyphseek.models.checkpoint import load_weights as load_checkpoint
+from glyphseek.models.loading import find_model
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import TdslSettings, find_preset
 from glyphseek.training.annotated import read_annotated_photos, spell
@@ -30,8 +33,9 @@ from glyphseek.training.reading.reader import Reader
 from glyphseek.training.reading.stage import TokenStage, TokenStageSettings
 from glyphseek.training.reading.validation import TokenValidation, WordWindow, word_windows
 from glyphseek.training.rendering import open_crop_renderer
-from glyphseek.training.run import Progress, RunFolder
+from glyphseek.training.run import Progress, RunFolder, load_weights
 from glyphseek.training.scenes import make_scenes, read_scene
+from glyphseek.training.speed import Speed, measure_speed
 from glyphseek.training.validation import DetectionValidation, WordValidation, held_out_scenes, real_crops
 from glyphseek.training.words import Crop, WordStage, WordStageSettings
 
@@ -64,6 +68,8 @@ class Recipe:
     batch: int | None = None
     rate: float = 1e-3
     start: tuple[Path, ...] = ()
+    start_from: str | None = None
+    """A model, by its id or folder, whose weights the training starts from; parts of `start` replace its own."""
     real: tuple[Path, ...] = ()
     real_share: float | None = None
     backgrounds: Path | None = None
@@ -83,12 +89,22 @@ class Recipe:
     set: tuple[str, ...] = ()
     """Settings of stage `adapter` other than the preset's: `vpa=off`, `sampling=uniform`, `clip.longer_side=768`."""
 
+    compile: bool = False
+    """Compile the convolutions of TDSL's stages."""
+
+    def compute(self) -> Compute:
+        """Return where and how TDSL's stages are computed."""
+        return Compute(device=self.device, precision=self.precision, backend="inductor" if self.compile else None)
+
     def command(self) -> str:
         """Return the command line that runs this recipe."""
         words = ["glyphseek", "train", self.stage]
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name == "stage" or value is None or value == field.default:
+                continue
+            if value is True:
+                words.append(f"--{field.name}")
                 continue
             for one in value if isinstance(value, tuple) else (value,):
                 words += [f"--{field.name.replace('_', '-')}", str(one)]
@@ -105,11 +121,31 @@ def run_recipe(recipe: Recipe, *, report: Callable[[dict[str, float]], None]) ->
     return carry_out(recipe, build_stage(recipe, find_preset(recipe.preset)), report)
 
 
+def measure_recipe(recipe: Recipe, *, steps: int) -> Speed:
+    """Return how quickly a stage of TDSL trains, over so many steps; nothing is written.
+
+    Raises SettingError for a stage of another method.
+    """
+    if recipe.stage in ("tokens", "adapter"):
+        raise SettingError(f"stage {recipe.stage} is not measured; stages that are: words, detector, joint")
+    torch.manual_seed(recipe.seed)
+    training, compute = build_stage(recipe, find_preset(recipe.preset)), recipe.compute()
+    loop = LoopSettings(steps=steps, rate=recipe.rate, seed=recipe.seed)
+    try:
+        network = compute.settle(training.network)
+        return measure_speed(network, training.stage, compute, loop, batch=training.batch)
+    finally:
+        training.stage.close()
+
+
 def carry_out(recipe: Recipe, training: Training[Trained], report: Callable[[dict[str, float]], None]) -> Progress:
     """Run the training in the recipe's folder, from where it stopped."""
-    network, stage = training.network.to(memory_format=torch.channels_last), training.stage
+    stage = training.stage
+    if recipe.start_from is not None:
+        load_weights(training.network, read_model(recipe.start_from))
     for folder in recipe.start:
-        take_trained_parts(network, RunFolder(folder))
+        take_trained_parts(training.network, RunFolder(folder))
+    network = recipe.compute().settle(training.network)
     recipe.run.mkdir(parents=True, exist_ok=True)
     (recipe.run / "parts.txt").write_text(" ".join(stage.parts))
     (recipe.run / "command.txt").write_text(recipe.command() + "\n")
@@ -126,6 +162,12 @@ def carry_out(recipe: Recipe, training: Training[Trained], report: Callable[[dic
         return run_stage(network, stage, folder, loop, batch=training.batch, validate=training.validate, report=report)
     finally:
         stage.close()
+
+
+def read_model(name: str) -> dict[str, Tensor]:
+    """Return the weights of a model given by its id or folder. Raises ModelNotFound or CheckpointDamaged."""
+    folder = find_model(name)
+    return load_checkpoint(folder, load_manifest(folder))
 
 
 def take_trained_parts(network: nn.Module, folder: RunFolder) -> None:
@@ -156,11 +198,11 @@ def build_stage(recipe: Recipe, preset: TdslSettings) -> Training[Tdsl]:
                 real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed
             ),
             **changes,
-            **({"aligned_steps": 0} if recipe.start else {}),
+            **({"aligned_steps": 0} if recipe.start or recipe.start_from else {}),
         )
         return Training(
             network=network,
-            stage=WordStage(preset, words, compute=Compute(precision=recipe.precision)),
+            stage=WordStage(preset, words, compute=recipe.compute()),
             batch=words.batch,
             validate=WordValidation(validation_crops(recipe, preset)),
         )
@@ -172,7 +214,7 @@ def build_stage(recipe: Recipe, preset: TdslSettings) -> Training[Tdsl]:
     held_out = [scene for folder in recipe.real for scene in held_out_scenes(folder, preset)]
     return Training(
         network=network,
-        stage=SceneStage(scenes, kind, compute=Compute(precision=recipe.precision)),
+        stage=SceneStage(scenes, kind, compute=recipe.compute()),
         batch=scenes.batch,
         validate=DetectionValidation(held_out),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -39,6 +39,15 @@ class SceneBatch:
     boxes: list[Tensor]
     words: list[list[str | None]]
     ignored: list[Tensor]
+
+    def to(self, device: str) -> SceneBatch:
+        """Return the batch with its tensors on the device."""
+        return replace(
+            self,
+            images_B3HW=self.images_B3HW.to(device),
+            boxes=[boxes.to(device) for boxes in self.boxes],
+            ignored=[boxes.to(device) for boxes in self.ignored],
+        )
 
 
 def make_scenes(

@@ -64,7 +64,7 @@ def read_crops(
     vectors: list[Tensor] = []
     spelt: list[str] = []
     for start in range(0, len(crops), CHUNK):
-        pixels = network.normalize(stack_crops(crops[start : start + CHUNK]))
+        pixels = network.normalize(stack_crops(crops[start : start + CHUNK]).to(device_of(network)))
         embedding, columns = network.image_sequence(pixels.contiguous(memory_format=torch.channels_last))
         vectors.append(unit_vectors(embedding))
         spelt += greedy_words(network.ctc(columns))
@@ -123,12 +123,12 @@ def count_matches(network: Tdsl, scene: TrainingScene) -> tuple[int, int, int]:
 
 
 def detect_scene(network: Tdsl, scene: TrainingScene, threshold: float) -> tuple[Tensor, Tensor]:
-    """Return the boxes and scores that the detector finds in a scene at the size it has."""
+    """Return the boxes and scores, in main memory, that the detector finds in a scene at the size it has."""
     settings = network.settings
     height, width = scene.pixels.shape[:2]
-    pixels = network.normalize(torch.from_numpy(scene.pixels).permute(2, 0, 1))
+    pixels = network.normalize(torch.from_numpy(scene.pixels).permute(2, 0, 1).to(device_of(network)))
     output = network.detect(network.levels(pad_to_divisor(pixels)[None]))
-    return decode_detections(
+    boxes_N4, scores_N = decode_detections(
         output,
         0,
         width=width,
@@ -138,6 +138,12 @@ def detect_scene(network: Tdsl, scene: TrainingScene, threshold: float) -> tuple
         most=settings.max_instances,
         by_centredness=settings.score_by_centredness,
     )
+    return boxes_N4.cpu(), scores_N.cpu()
+
+
+def device_of(network: Tdsl) -> torch.device:
+    """Return where the network's weights are."""
+    return next(network.parameters()).device
 
 
 def held_out_scenes(folder: Path, preset: TdslSettings, *, most: int = 60) -> list[TrainingScene]:

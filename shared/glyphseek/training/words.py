@@ -94,7 +94,7 @@ class WordStage:
     def loss(self, network: Tdsl, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Return the named terms whose sum is trained, on one fresh batch."""
         crops, words = self._draw(rng)
-        pixels = network.normalize(augment_colours(crops, rng))
+        pixels = network.normalize(augment_colours(crops.to(self._compute.device), rng))
         with self._compute.autocast():
             embedding, columns = network.image_sequence(pixels)
         embedding, columns = embedding.float(), columns.float()
@@ -199,11 +199,11 @@ def augment_colours(crops_NCHW: Tensor, rng: np.random.Generator) -> Tensor:
     count = crops_NCHW.shape[0]
     crops = crops_NCHW.float()
     if rng.random() < 0.5:
-        crops = crops[:, torch.from_numpy(rng.permutation(3))]
-    inverted = torch.from_numpy(rng.random(count) < 0.2).view(-1, 1, 1, 1)
+        crops = crops[:, torch.from_numpy(rng.permutation(3)).to(crops.device)]
+    inverted = torch.from_numpy(rng.random(count) < 0.2).view(-1, 1, 1, 1).to(crops.device)
     crops = torch.where(inverted, 255 - crops, crops)
-    gain = torch.from_numpy(rng.uniform(0.6, 1.3, (count, 1, 1, 1))).float()
-    bias = torch.from_numpy(rng.uniform(-40, 40, (count, 1, 1, 1))).float()
+    gain = torch.from_numpy(rng.uniform(0.6, 1.3, (count, 1, 1, 1))).float().to(crops.device)
+    bias = torch.from_numpy(rng.uniform(-40, 40, (count, 1, 1, 1))).float().to(crops.device)
     return ((crops - 128) * gain + 128 + bias).clamp(0, 255).contiguous(memory_format=torch.channels_last)
 
 

@@ -47,6 +47,10 @@ class Tdsl(nn.Module):
         """Return the detector's raw answers over the levels of stride 8 and coarser."""
         return self.detector({stride: level for stride, level in levels.items() if stride >= 8})
 
+    def convolutional_parts(self) -> tuple[nn.Module, ...]:
+        """Return the modules in which nearly all arithmetic happens: what is worth compiling."""
+        return self.pyramid, self.detector.tower, self.image_sequence.stem, self.image_sequence.convolutions
+
     def pool_words(self, normalized_3HW: Tensor, levels: dict[int, Tensor], image: int, boxes_N4: Tensor) -> Tensor:
         """Return the RoIs (N, channels, rows, columns) of one image's boxes, from the image or from the pyramid.
 
