@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torchvision.ops import box_iou
 
 from glyphseek.errors import QueryError
-from glyphseek.models.tdsl.encoder import PREFIX_GROWTHS, TdslEncoder, prefix_vectors
+from glyphseek.models.tdsl.encoder import PREFIX_GROWTHS, TdslEncoder, fold_norms, prefix_vectors
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import ALPHABET, SMALL, TINY_PYRAMID, TdslSettings
 from glyphseek.queries import Term, TermKind
@@ -45,6 +49,56 @@ def instances_of(encoder: TdslEncoder, image: RgbImage) -> Instances:
     found = encoder.encode_images([image])[0].instances
     assert found is not None
     return found
+
+
+def test_folded_norms_change_no_answer_and_leave_the_network_alone() -> None:
+    torch.manual_seed(0)
+    network = Tdsl(SMALL).eval()
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        nn.init.uniform_(norm.weight, 0.5, 1.5)
+        nn.init.normal_(norm.bias)
+        norm.running_mean = torch.randn_like(norm.bias)
+        norm.running_var = torch.rand_like(norm.bias) + 0.5
+
+    folded = fold_norms(network)
+
+    assert norms
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    with torch.inference_mode():
+        images, crops = torch.randn(1, 3, 64, 96), torch.randn(2, 3, 40, 128)
+        for stride, level in network.levels(images).items():
+            assert torch.allclose(folded.levels(images)[stride], level, rtol=1e-3, atol=1e-3)
+        assert torch.allclose(folded.image_sequence(crops)[0], network.image_sequence(crops)[0], atol=1e-4)
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()) == len(norms)
+
+
+def test_words_seen_at_a_second_size_are_merged_with_the_first() -> None:
+    image = random_image(120, 160)
+    once, twice = (
+        instances_of(make_encoder(replace(SMALL, nms_iou=iou, extra_longer_sides=sides, max_instances=4000)), image)
+        for iou, sides in ((0.99, ()), (0.99, (96,)))
+    )
+    merged = instances_of(
+        make_encoder(replace(SMALL, nms_iou=0.3, extra_longer_sides=(96,), max_instances=4000)), image
+    )
+
+    assert len(twice) > len(once) > 0
+    seen = {tuple(np.round(box, 4)) for box in twice.boxes_N4}
+    assert {tuple(np.round(box, 4)) for box in once.boxes_N4} <= seen
+    assert list(twice.scores_N) == sorted(twice.scores_N, reverse=True)
+    overlap = box_iou(torch.from_numpy(merged.boxes_N4), torch.from_numpy(merged.boxes_N4)).fill_diagonal_(0)
+    assert float(overlap.max()) <= 0.3 + 1e-4
+
+
+def test_a_size_that_is_no_smaller_than_the_image_is_not_looked_at_again() -> None:
+    image = random_image(150, 210)
+    plain, extra = (
+        instances_of(make_encoder(replace(SMALL, extra_longer_sides=sides)), image) for sides in ((), (210, 640))
+    )
+
+    assert np.array_equal(plain.boxes_N4, extra.boxes_N4)
+    assert np.array_equal(plain.vectors_ND, extra.vectors_ND)
 
 
 @pytest.mark.parametrize("settings", [TINY_PYRAMID, SMALL], ids=lambda s: s.name)

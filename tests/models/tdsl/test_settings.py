@@ -37,5 +37,16 @@ def test_a_stem_on_a_pyramid_is_refused() -> None:
 
 
 def test_unknown_settings_in_a_manifest_are_refused() -> None:
-    with pytest.raises(CheckpointDamaged, match="preset must have exactly"):
+    with pytest.raises(CheckpointDamaged, match="preset must have"):
         restore_settings({**asdict(PAPER), "extra": 1})
+
+
+def test_a_manifest_older_than_a_setting_means_its_default() -> None:
+    written = {name: value for name, value in asdict(SMALL).items() if name != "extra_longer_sides"}
+
+    assert restore_settings(written) == replace(SMALL, extra_longer_sides=())
+
+
+def test_a_manifest_without_a_size_of_the_network_is_refused() -> None:
+    with pytest.raises(CheckpointDamaged, match="preset must have"):
+        restore_settings({name: value for name, value in asdict(PAPER).items() if name != "steps"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, cast
 
 from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
@@ -59,6 +59,9 @@ class TdslSettings:
     uses the text probability alone."""
     max_instances: int = 100
     max_query_characters: int = 40
+    extra_longer_sides: tuple[int, ...] = ()
+    """The detector reads the image at these longer sides too, where they are smaller than its own, and what it finds is
+    merged: letters that fill the photo are words of the usual size in a small one."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot be built."""
@@ -122,9 +125,12 @@ SMALL = TdslSettings(
     steps=16,
     step_width=48,
     score_by_centredness=True,
-    score_threshold=0.35,
+    score_threshold=0.38,
+    nms_iou=0.7,
+    extra_longer_sides=(448,),
 )
-"""For a laptop's CPU: a small detector and words read from the image, both at 1024 px; 16 x 48 numbers a word."""
+"""For a laptop's CPU: a small detector and words read from the image, both at 1024 px; 16 x 48 numbers a word. What
+the second size and NMS at 0.7 gave, and what they cost, is in docs/decisions/0010."""
 
 TINY_PYRAMID = TdslSettings(
     name="tdsl-tiny",
@@ -161,10 +167,17 @@ def find_preset(name: str) -> TdslSettings:
 
 
 def restore_settings(values: dict[str, object]) -> TdslSettings:
-    """Return the settings written in a manifest (JSON turns tuples into lists). Raises CheckpointDamaged."""
+    """Return the settings written in a manifest (JSON turns tuples into lists). Raises CheckpointDamaged.
+
+    Settings with a default may be absent: manifests are older than the latest of them.
+    """
     known = {field.name for field in fields(TdslSettings)}
-    if values.keys() != known:
-        raise CheckpointDamaged(f"a manifest's preset must have exactly {sorted(known)}; it has {sorted(values)}")
+    needed = {field.name for field in fields(TdslSettings) if field.default is MISSING}
+    if not needed <= values.keys() <= known:
+        raise CheckpointDamaged(
+            f"a manifest's preset must have {sorted(needed)} and may have {sorted(known - needed)}; "
+            f"it has {sorted(values)}"
+        )
     restored: dict[str, Any] = {
         name: tuple(cast("list[object]", value)) if isinstance(value, list) else value for name, value in values.items()
     }

@@ -33,7 +33,9 @@ class RegionSettings:
         return self.reader.longer_side
 
 
-SMALL = RegionSettings(reader=replace(SMALL_READER, name="reader", score_threshold=0.3))
+SMALL = RegionSettings(
+    reader=replace(SMALL_READER, name="reader", score_threshold=0.3, nms_iou=0.6, extra_longer_sides=())
+)
 """The trunk of tdsl-small: photos at 1024 px, 24 x 32 cells, 768 numbers a token."""
 
 TINY = RegionSettings(reader=replace(TINY_PYRAMID, name="reader"), cell=16, heads=2)
