@@ -19,6 +19,7 @@ from glyphseek.api.v1 import ingest_service_pb2, search_service_pb2
 from glyphseek.api.v1.ingest_service_pb2_grpc import IngestServiceStub
 from glyphseek.api.v1.search_service_pb2_grpc import SearchServiceStub
 from glyphseek.client import AddedImage, NewImage, SearchPage
+from glyphseek.config import Config
 from glyphseek.deployment import open_features, open_vectors
 from glyphseek.errors import GlyphseekError
 from glyphseek.matching import Matcher
@@ -119,9 +120,9 @@ class Gallery:
                     return found
 
 
-def search_over_grpc(caller: Caller, collection: str, query: str) -> SearchPage:
+def search_over_grpc(caller: Caller, collection: str, query: str, *, timeout_s: float = 60) -> SearchPage:
     request = search_service_pb2.SearchRequest(collection=collection, query=query)
-    answer = caller.call(SearchServiceStub(caller.channel).Search, request, timeout_s=60)
+    answer = caller.call(SearchServiceStub(caller.channel).Search, request, timeout_s=timeout_s)
     found = codec.decode_search_response(answer)
     return SearchPage(
         query=found.query,
@@ -150,10 +151,15 @@ def make_gallery(deployment: Deployment, name: str, model: str, stage: str) -> G
     with deployment.client() as client:
         eventually(lambda: client.create_collection(name, model=model), lambda _: True)
     gallery.add(PHOTOS)
+    gallery.whole, gallery.recalled = search_in_process(deployment.direct, name, model)
+    return gallery
+
+
+def search_in_process(config: Config, collection: str, model: str) -> tuple[dict[str, list[Hit]], dict[str, list[Hit]]]:
+    """Return the hits of all queries in a model's generation, without any service: exact ones, and those of recall."""
     loaded = open_model(model)
-    config = deployment.direct
     with (
-        closing(open_vectors(config, gallery=name, card=loaded.card)) as vectors,
+        closing(open_vectors(config, gallery=collection, card=loaded.card, is_new_generation=True)) as vectors,
         closing(open_features(config)) as features,
     ):
         reranker = (
@@ -161,14 +167,13 @@ def make_gallery(deployment: Deployment, name: str, model: str, stage: str) -> G
         )
         matcher = None if reranker else Matcher(features, card=loaded.card)
         whole = Searcher(loaded, vectors, matcher=matcher, reranker=reranker)
-        for query in QUERIES:
-            gallery.whole[query] = list(whole.search(query).hits)
-            gallery.recalled[query] = list(Searcher(loaded, vectors).search(query).hits)
-    return gallery
+        recall = Searcher(loaded, vectors)
+        exact = {query: list(whole.search(query).hits) for query in QUERIES}
+        return exact, {query: list(recall.search(query).hits) for query in QUERIES}
 
 
-def disturb_weights(folder: Path) -> str:
-    """Write a model like tdsl-small with other weights; return its fingerprint."""
+def disturb_weights(folder: Path) -> None:
+    """Write a model like tdsl-small with other weights."""
     source = find_model(WORDS_MODEL)
     torch.manual_seed(4)
     tensors = {
@@ -178,9 +183,7 @@ def disturb_weights(folder: Path) -> str:
         for name, tensor in load_file(source / "model.safetensors").items()
     }
     weights_hash = save_checkpoint(folder, tensors)
-    manifest = replace(load_manifest(source), name="tdsl-disturbed", weights_sha256=weights_hash)
-    save_manifest(folder, manifest)
-    return manifest.fingerprint
+    save_manifest(folder, replace(load_manifest(source), name="tdsl-disturbed", weights_sha256=weights_hash))
 
 
 @dataclass(slots=True, kw_only=True)
