@@ -8,7 +8,7 @@ import sys
 from cli.command_line import glyphseek
 
 COMMANDS = (
-    *("index", "search", "info", "verify", "gc", "delete", "export"),
+    *("index", "ingest", "search", "serve", "info", "verify", "gc", "delete", "export"),
     *("eval", "codecs", "render", "train", "package"),
 )
 
@@ -23,7 +23,7 @@ for words in ([], *([name] for name in names)):
     except SystemExit as end:
         assert end.code == 0, words
 print("commands:", *names)
-print("heavy:", *(name for name in ("torch", "scipy", "pymilvus", "matplotlib", "cv2") if name in sys.modules))
+print("heavy:", *(name for name in ("torch", "scipy", "pymilvus", "matplotlib", "cv2", "ray", "grpc", "httpx") if name in sys.modules))
 """
 
 
