@@ -61,6 +61,7 @@ class Proxy:
 
     async def _stop(self) -> None:
         self._server.close()
+        await asyncio.sleep(0.01)  # connections that were just taken begin: cancelled before, they would not be closed
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for one in tasks:
             one.cancel()

