@@ -21,6 +21,7 @@ from glyphseek.api.v1 import ingest_service_pb2 as ingest
 from glyphseek.api.v1 import search_service_pb2 as search
 from glyphseek.api.v1.ingest_service_pb2_grpc import IngestServiceStub
 from glyphseek.api.v1.search_service_pb2_grpc import SearchServiceStub
+from glyphseek.rpc.endpoint import Endpoint
 from glyphseek.rpc.wire_errors import DETAILS_KEY, FailedCall
 
 _PATIENCE_S = 30.0
@@ -100,9 +101,10 @@ class GrpcCaller:
     kind = "grpc"
 
     def __init__(self, address: str, collection: str, *, key: str) -> None:
-        self._stub = SearchServiceStub(grpc.insecure_channel(address))
+        endpoint = Endpoint.parse(address)
+        self._stub = SearchServiceStub(grpc.insecure_channel(endpoint.address))
         self._collection = collection
-        self._metadata = _metadata(key)
+        self._metadata = _metadata(endpoint, key)
 
     def search(self, question: Question) -> Outcome:
         """Return what became of the question; never raises."""
@@ -122,10 +124,11 @@ class PhotoAdder:
     """Adds photos of a folder under ids of its own, again and again, and removes them in the end."""
 
     def __init__(self, address: str, collection: str, folder: Path, *, key: str) -> None:
-        self._stub = IngestServiceStub(grpc.insecure_channel(address))
+        endpoint = Endpoint.parse(address)
+        self._stub = IngestServiceStub(grpc.insecure_channel(endpoint.address))
         self._collection = collection
         self._photos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-        self._metadata = _metadata(key)
+        self._metadata = _metadata(endpoint, key)
         self._numbers = count()
         self._added: list[str] = []
         self._lock = threading.Lock()
@@ -168,8 +171,9 @@ def read_counts(url: str) -> dict[str, float]:
     return found
 
 
-def _metadata(key: str) -> tuple[tuple[str, str], ...]:
-    return (("authorization", f"Bearer {key}"),) if key else ()
+def _metadata(endpoint: Endpoint, key: str) -> list[tuple[str, str]]:
+    application = [("application", endpoint.application)] if endpoint.application else []
+    return [*application, *([("authorization", f"Bearer {key}")] if key else [])]
 
 
 def _read_error(error: grpc.RpcError) -> Outcome:

@@ -46,17 +46,18 @@ _OVERLOAD = 10
 @events.init_command_line_parser.add_listener
 def add_options(parser: LocustArgumentParser) -> None:
     """Tell locust the options of this load."""
-    group = parser.add_argument_group("Glyphseek")
-    group.add_argument("--grpc", default="127.0.0.1:50060", help="the gateway over gRPC")
-    group.add_argument("--collection", default="", help="name of the collection")
-    group.add_argument("--gallery", type=Path, help="report of build_gallery.py, for its queries")
-    group.add_argument("--queries", type=int, default=100, help="different queries to ask")
-    group.add_argument("--scenario", choices=("search", "mixed", "overload"), default="search")
-    group.add_argument("--rate", type=float, default=20.0, help="searches a second")
-    group.add_argument("--photos", type=Path, default=None, help="folder of photos to add, for mixed")
-    group.add_argument("--api-key", default="", help="API key with the scopes read and write", is_secret=True)
-    group.add_argument("--metrics", default="http://127.0.0.1:9464/metrics", help="where the node's metrics are")
-    group.add_argument("--report", type=Path, default=Path("service_load.json"))
+    parser.add_argument(
+        "--grpc", default="127.0.0.1:50060", help="the gateway over gRPC, with /gateway behind Ray Serve"
+    )
+    parser.add_argument("--collection", default="", help="name of the collection")
+    parser.add_argument("--gallery", type=Path, help="report of build_gallery.py, for its queries")
+    parser.add_argument("--queries", type=int, default=100, help="different queries to ask")
+    parser.add_argument("--scenario", choices=("search", "mixed", "overload"), default="search")
+    parser.add_argument("--rate", type=float, default=20.0, help="searches a second")
+    parser.add_argument("--photos", type=Path, default=None, help="folder of photos to add, for mixed")
+    parser.add_argument("--api-key", default="", help="API key with the scopes read and write", is_secret=True)
+    parser.add_argument("--metrics", default="http://127.0.0.1:9464/metrics", help="where the node's metrics are")
+    parser.add_argument("--report", type=Path, default=Path("service_load.json"))
 
 
 @dataclass(slots=True, kw_only=True)
