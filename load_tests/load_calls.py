@@ -24,6 +24,9 @@ from glyphseek.api.v1.search_service_pb2_grpc import SearchServiceStub
 from glyphseek.rpc.endpoint import Endpoint
 from glyphseek.rpc.wire_errors import DETAILS_KEY, FailedCall
 
+ADDED_PREFIX = "load-"
+"""How the ids of photos begin that a load adds."""
+
 _PATIENCE_S = 30.0
 _CONNECTIONS = 512
 _STAGES = ("encode_ms", "recall_ms", "fetch_ms", "rerank_ms", "match_ms")
@@ -136,7 +139,7 @@ class PhotoAdder:
     def add_next(self) -> tuple[str, Outcome]:
         """Add one photo; its content is made its own by a byte behind the end, so that it is encoded each time."""
         number = next(self._numbers)
-        image_id = f"load-{number}"
+        image_id = f"{ADDED_PREFIX}{number}"
         photo = self._photos[number % len(self._photos)].read_bytes() + f"load {number}".encode()
         request = ingest.AddImagesRequest(collection=self._collection, image_id=image_id, content=photo)
         try:
