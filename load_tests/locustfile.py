@@ -10,9 +10,9 @@ overload  ten times the rate: answers that are admitted must be right and in tim
 
 Arrivals are a Poisson process: a request begins when it is due, whatever became of those before, and its time counts
 from then. So one user is enough. Before the load every query is asked once, alone; an answer under load must have the
-same hits (photos that the load added stand between them), or say what it went without. The report has throughput, p50, p95 and p99 of each kind of request and each
-stage, the share of blobs that came from caches, and the CPU of the machine. A run that misses a threshold of
-thresholds.toml ends with exit code 1.
+same hits (photos that the load added stand between them), or say what it went without. The report has throughput, p50,
+p95 and p99 of each kind of request and each stage, the share of blobs that came from caches, and the CPU of the
+machine. A run that misses a threshold of thresholds.toml ends with exit code 1.
 """
 
 from __future__ import annotations
