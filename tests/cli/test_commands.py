@@ -23,7 +23,8 @@ for words in ([], *([name] for name in names)):
     except SystemExit as end:
         assert end.code == 0, words
 print("commands:", *names)
-print("heavy:", *(name for name in ("torch", "scipy", "pymilvus", "matplotlib", "cv2", "ray", "grpc", "httpx") if name in sys.modules))
+heavy = ("torch", "scipy", "pymilvus", "matplotlib", "cv2", "ray", "grpc", "httpx")
+print("heavy:", *(name for name in heavy if name in sys.modules))
 """
 
 
