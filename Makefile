@@ -30,7 +30,8 @@ servers: install ## real servers for the tests; what cannot be had here is named
 	  || echo "$$server cannot be installed here; tests that need it are skipped"; done
 
 test: lint types imports servers  ## lint, types, import rules, all tests
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'not deployment' --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -q -m deployment
 
 lint: install    ## ruff
 	$(BIN)/ruff check

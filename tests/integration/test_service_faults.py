@@ -48,6 +48,8 @@ from glyphseek.models.checkpoint import load_manifest
 from glyphseek.models.loading import find_model
 from glyphseek.ports import blob_key
 
+pytestmark = pytest.mark.deployment
+
 AT_ONCE, WAITING = 2, 4
 OVERLOAD_S = 10.0
 DEADLINE_S = 15.0  # of a search that was admitted; a late one raises, and fails the test

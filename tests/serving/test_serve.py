@@ -27,6 +27,8 @@ from glyphseek.rpc.client import Client
 from glyphseek.rpc.endpoint import Endpoint
 from glyphseek.rpc.health import check_health
 
+pytestmark = pytest.mark.deployment
+
 COMMAND = (sys.executable, "-c", "from glyphseek.cli import main; main()", "serve")
 WORDS = ("COFFEE", "BAKERY", "MUSEUM")
 

@@ -143,17 +143,32 @@ def test_a_stage_that_is_gone_degrades_the_answer_over_both_transports(
 def test_a_deadline_of_one_millisecond_is_told_quickly_and_harms_nothing(
     running: Served, matcher: WaitingMatcher
 ) -> None:
+    """Some of these searches are answered in time on a fast machine, by recall alone: those answers are right."""
     matcher.may_go.set()
     for _ in range(20):
         started = time.monotonic()
-        answer = search(running, "words", {"X-Deadline-Ms": "1"})
-        assert (answer.status_code, answer.json()["type"]) == (504, "urn:glyphseek:problem:DeadlineExceeded")
-        with pytest.raises(grpc.RpcError) as failed:
-            running.search.Search(search_service_pb2.SearchRequest(collection="words", query="w1"), timeout=0.001)
-        assert cast(FailedCall, failed.value).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        over_http = search(running, "words", {"X-Deadline-Ms": "1"})
+        if over_http.status_code != 200:
+            assert (over_http.status_code, over_http.json()["type"]) == (504, "urn:glyphseek:problem:DeadlineExceeded")
+        else:
+            assert over_http.json()["hits"][0]["image"]["image_id"] == "i1"
+        try:
+            over_grpc = running.search.Search(
+                search_service_pb2.SearchRequest(collection="words", query="w1"), timeout=0.001
+            )
+        except grpc.RpcError as failed:
+            assert cast(FailedCall, failed).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        else:
+            assert over_grpc.hits[0].image.image_id == "i1"
         assert time.monotonic() - started < 5
-    assert search(running, "words", {"X-Deadline-Ms": "0"}).status_code == 504
     assert search(running, "words").status_code == 200
+
+
+def test_a_deadline_that_has_passed_on_arrival_is_told(running: Served) -> None:
+    assert search(running, "words", {"X-Deadline-Ms": "0"}).status_code == 504
+    with pytest.raises(grpc.RpcError) as failed:
+        running.search.Search(search_service_pb2.SearchRequest(collection="words", query="w1"), timeout=1e-9)
+    assert cast(FailedCall, failed.value).code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 def test_at_the_deadline_a_search_that_hangs_is_given_up(running: Served, matcher: WaitingMatcher) -> None:

@@ -32,6 +32,8 @@ from glyphseek.models.loading import open_model
 from glyphseek.reranking import Reranker
 from glyphseek.search import Searcher
 
+pytestmark = pytest.mark.deployment
+
 ROOT = Path(__file__).parents[3]
 WORDS = ("COFFEE", "OPEN", "BAKERY", "HOTEL", "MARKET", "STATION")
 MODELS = ("tdsl-small", "cayn-small")

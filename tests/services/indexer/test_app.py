@@ -27,6 +27,8 @@ from glyphseek.models.loading import open_model
 from glyphseek.ports import blob_key
 from glyphseek.types import ModelCard
 
+pytestmark = pytest.mark.deployment
+
 pytest.importorskip("ray")
 
 PHOTOS = 160
