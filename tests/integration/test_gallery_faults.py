@@ -140,14 +140,15 @@ def test_s3_killed_while_indexing_ends_the_run_and_the_next_completes_it(tmp_pat
 @pytest.mark.parametrize(
     "faults",
     [
-        pytest.param([Fault(status=500), None, Fault(status=503), None, None] * 40, id="errors"),
+        pytest.param([Fault(status=500), None, None, Fault(status=503), None, None] * 40, id="errors"),
         pytest.param([Fault(delay_s=0.2), None, None, None] * 40, id="slow"),
         pytest.param([Fault(cut_after_bytes=50), None, None] * 40, id="cut off"),
     ],
 )
 def test_a_sick_s3_slows_indexing_down_and_nothing_else(cluster: Cluster, faults: list[Fault | None]) -> None:
     with Proxy(int(cluster.s3.endpoint.rpartition(":")[2])) as proxy:
-        through = replace(cluster.s3, endpoint=f"http://127.0.0.1:{proxy.port}", timeout_s=10)
+        # Which request meets which fault is chance: with ten tries none meets eleven in a row.
+        through = replace(cluster.s3, endpoint=f"http://127.0.0.1:{proxy.port}", timeout_s=30, retries=10)
         proxy.fail([None, *faults])
         assert cluster.index(FakeModel(), through).added == PHOTOS
     cluster.assert_whole()
