@@ -83,12 +83,11 @@ def build_gateway(parts: Parts, settings: GatewaySettings) -> Gateway:
         parts.features,
         stages=Stages.of(settings.budgets, metrics),
         settings=settings.search,
+        metrics=metrics,
         keep_photos=settings.keep_photos,
     )
     application = Application(
-        searching=Searching(
-            generations, parts.features, limits=limits, metrics=metrics, log_queries=settings.log_queries
-        ),
+        searching=Searching(generations, parts.features, limits=limits, log_queries=settings.log_queries),
         ingesting=Ingesting(generations, parts.source, limits=limits, metrics=metrics),
         collecting=Collecting(parts.collections, parts.engines, generations),
         searches=Admission("searches", at_once=settings.max_searches, waiting=settings.max_queued),

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from glyphseek.errors import GalleryError, GalleryNotFound, StoreError
 from glyphseek.indexing import Intake
+from glyphseek.metrics import Metrics
 from glyphseek.ports import FeatureStore, VectorStore
 from glyphseek.rpc.context import time_left
 from glyphseek.search import Searcher, SearchSettings
@@ -57,6 +58,7 @@ class OpenGenerations:
         *,
         stages: Stages,
         settings: SearchSettings,
+        metrics: Metrics | None = None,
         keep_photos: bool = True,
         alias_s: float = 0.5,
         most: int = 64,
@@ -67,6 +69,7 @@ class OpenGenerations:
         self._features = features
         self._stages = stages
         self._settings = settings
+        self._metrics = metrics
         self._keep_photos = keep_photos
         self._alias_s = alias_s
         self._most = most
@@ -209,6 +212,7 @@ class OpenGenerations:
             matcher=None if engine.matcher is None else TimedMatcher(engine.matcher, stages.match),
             reranker=None if engine.reranker is None else TimedReranker(engine.reranker, stages.rerank),
             settings=self._settings,
+            metrics=self._metrics,
         )
         intake = Intake(
             vectors,

@@ -10,11 +10,10 @@ from glyphseek.errors import GalleryNotFound, GlyphseekError, ImageError, InputE
 from glyphseek.filters import Filter, parse_filter
 from glyphseek.images import decode_image
 from glyphseek.indexing.intake import photo_key
-from glyphseek.metrics import Metrics
 from glyphseek.pictures import Panel, draw_hits, encode_png
 from glyphseek.ports import FeatureStore
 from glyphseek.rpc.context import time_left
-from glyphseek.search import Degradation, Hit
+from glyphseek.search import Hit
 from glyphseek.types import RgbImage
 from glyphseek_gateway.asks import BatchAnswer, HitAnswer, HitAsk, SearchAnswer, SearchAsk, record_of
 from glyphseek_gateway.limits import Limits, check_within
@@ -33,14 +32,12 @@ class Searching:
         features: FeatureStore,
         *,
         limits: Limits,
-        metrics: Metrics,
         log_queries: bool = False,
     ) -> None:
         """`features` holds the kept photos. `log_queries` writes what people look for to the log."""
         self._generations = generations
         self._features = features
         self._limits = limits
-        self._metrics = metrics
         self._query_level = logging.INFO if log_queries else logging.DEBUG
 
     def search(self, ask: SearchAsk) -> SearchAnswer:
@@ -94,7 +91,6 @@ class Searching:
             where=where,
             with_attention=ask.with_attention,
         )
-        self._count(result.degraded)
         next_one = Bookmark(fingerprint=opened.card.fingerprint, offset=end)
         return SearchAnswer(
             query=result.query,
@@ -108,7 +104,6 @@ class Searching:
 
     def _look_at(self, opened: OpenGeneration, *, ask: HitAsk, width: int | None) -> HitAnswer:
         hit, degraded = opened.searcher.look_at(ask.query, ask.image_id, with_attention=True)
-        self._count(degraded)
         picture = b"" if width is None else self._draw(hit, ask.query, width)
         return HitAnswer(hit=hit, picture=picture, degraded=degraded)
 
@@ -143,10 +138,6 @@ class Searching:
                 f"the filter has {len(text)} characters, the limit is {self._limits.max_filter_characters}"
             )
         return parse_filter(text) if text.strip() else None
-
-    def _count(self, degraded: Sequence[Degradation]) -> None:
-        for one in degraded:
-            self._metrics.degraded_answers.labels(one.stage).inc()
 
 
 def _question(ask: SearchAsk) -> tuple[object, ...]:

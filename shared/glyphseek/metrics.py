@@ -11,7 +11,7 @@ import errno
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from wsgiref.simple_server import WSGIServer
 
@@ -59,7 +59,7 @@ class Metrics:
         )
         self.blob_faults = self._counter("blob_faults", "Blobs that could not be used.", "service", "reason")
         self.searches = self._counter("searches", "Searches answered, by whether any hit was confident.", "confident")
-        self.degraded_answers = self._counter("degraded_answers", "Answers that a stage was missing from.", "stage")
+        self.degraded_answers = self._counter("degraded_answers", "Searches answered without all of a stage.", "stage")
         self.images = self._counter("images", "Images sent to be added, by what became of them.", "outcome")
         self.model_info = self._gauge(
             "model_info", "1 for each model that is loaded.", "service", "model", "method", "fingerprint"
@@ -72,6 +72,12 @@ class Metrics:
     def note_model(self, service: str, *, name: str, method: str, fingerprint: str) -> None:
         """Say that a service has a model loaded."""
         self.model_info.labels(service, name, method, fingerprint).set(1)
+
+    def note_search(self, *, confident: bool, missing: Iterable[str]) -> None:
+        """Count an answered search; `missing` are the stages that did not score all they were given."""
+        self.searches.labels("true" if confident else "false").inc()
+        for stage in set(missing):
+            self.degraded_answers.labels(stage).inc()
 
     @contextmanager
     def measure(self, histogram: Histogram, *labels: str) -> Generator[None]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from fakes import token_gallery, word_gallery
+from prometheus_client.parser import text_string_to_metric_families
 
 from glyphseek.errors import (
     DeadlineExceeded,
@@ -13,11 +14,13 @@ from glyphseek.errors import (
     ModelMismatch,
     ModelNotFound,
     Overloaded,
+    QueryError,
     ServiceUnavailable,
     StoreUnavailable,
 )
 from glyphseek.features.memory import MemoryFeatureStore
 from glyphseek.matching import MatchCandidate, Matcher, MatcherSettings, Matching
+from glyphseek.metrics import Metrics
 from glyphseek.ports import blob_key
 from glyphseek.ranking import QueryPlan
 from glyphseek.reranking import Reranking
@@ -130,3 +133,25 @@ def test_time_that_a_lost_stage_took_is_told() -> None:
     timings = searcher.search("coffee").timings
     assert timings.fetch_ms == 0
     assert timings.match_ms == 3000  # asking in vain, scoring by recall, and the records
+
+
+def test_answered_searches_are_counted_and_the_stages_they_went_without() -> None:
+    vectors, features = word_gallery.write_gallery(SHOPS)
+    metrics = Metrics()
+    for matcher in (
+        Matcher(features, card=word_gallery.CARD),
+        FailingMatcher(features, ServiceUnavailable("gone")),
+    ):
+        search = Searcher(word_gallery.WordModel(), vectors, matcher=matcher, metrics=metrics).search
+        search("coffee")
+        search("hospital")
+    with pytest.raises(QueryError):
+        search("")
+    values = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(metrics.expose().decode())
+        for sample in family.samples
+    }
+    assert values["glyphseek_searches_total", "true"] == 2
+    assert values["glyphseek_searches_total", "false"] == 2
+    assert values["glyphseek_degraded_answers_total", "match"] == 2

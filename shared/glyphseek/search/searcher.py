@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from glyphseek.errors import ImageNotFound, SettingError
 from glyphseek.filters import Filter
+from glyphseek.metrics import Metrics
 from glyphseek.ports import Model, VectorStore
 from glyphseek.queries import Expression, parse_query
 from glyphseek.ranking import plan_query
@@ -33,11 +34,13 @@ class Searcher:
         matcher: MatchStage | None = None,
         reranker: RerankStage | None = None,
         settings: SearchSettings | None = None,
+        metrics: Metrics | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """`matcher` and `reranker` are of the same model and its features.
 
         Models of instances are asked the one, models of token maps the other; without it, recall answers alone.
+        `metrics` counts the searches that are answered, and the stages they went without.
         `clock` returns seconds and is only used for the timings in results.
         """
         self._model = model
@@ -45,6 +48,7 @@ class Searcher:
         self._matcher = matcher
         self._reranker = reranker
         self._settings = settings or SearchSettings()
+        self._metrics = metrics
         self._clock = clock
 
     def search(
@@ -76,13 +80,16 @@ class Searcher:
             job = self._start(expression, top, where)
             run = self._plan_run(job, depth)
             hits = describe_hits(job, run.find(), with_attention=with_attention)
-        return SearchResult(
+        result = SearchResult(
             query=str(expression),
             hits=hits,
             confident=bool(hits) and hits[0].score >= threshold_of(job.card, hits[0]),
             degraded=run.degradations(),
             timings=job.watch.read(),
         )
+        if self._metrics is not None:
+            self._metrics.note_search(confident=result.confident, missing=[one.stage for one in result.degraded])
+        return result
 
     def look_at(
         self, query: str, image_id: str, *, with_attention: bool = False
