@@ -51,8 +51,8 @@ from glyphseek.ports import blob_key
 pytestmark = pytest.mark.deployment
 
 AT_ONCE, WAITING = 2, 4
-OVERLOAD_S = 10.0
-DEADLINE_S = 15.0  # of a search that was admitted; a late one raises, and fails the test
+OVERLOAD_S = 30.0
+DEADLINE_S = 10.0  # of every search of the overload, as its caller tells it; a late one raises, and fails the test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,7 +330,7 @@ def test_ten_times_the_admitted_load_is_answered_right_or_refused_with_a_time(
         assert any(not page.degraded for page in load.pages)
         for page in load.pages:
             words.assert_true(page, query)
-        assert max(load.seconds) < 2 * DEADLINE_S
+        assert max(load.seconds) < DEADLINE_S
         assert load.refused
         assert all(error.retry_after_s >= 1 for error in load.refused)
     words.assert_whole()
