@@ -99,15 +99,19 @@ class OpenGenerations:
             return work(opened)
 
     def with_fingerprint(self, collection: str, fingerprint: str, work: Callable[[OpenGeneration], T]) -> T:
-        """Return what `work` returns for the generation of a model, current or not. Raises GalleryNotFound."""
-        current = self._look_up(collection)
-        if current.fingerprint == fingerprint:
-            return self.with_current(collection, work)
-        for one in self._collections.list():
-            if one.gallery == collection and one.fingerprint == fingerprint:
-                with self.use(one) as opened:
-                    return work(opened)
-        raise GalleryNotFound(f"collection {collection!r} has no generation of model {fingerprint!r}")
+        """Return what `work` returns for the generation of a model, current or not, and for no other.
+
+        Raises GalleryNotFound, also where it was dropped meanwhile.
+        """
+        known = self._find(collection, fingerprint)
+        try:
+            with self.use(known) as opened:
+                return work(opened)
+        except (StoreError, GalleryError):
+            time_left(self._alias_s)
+            self.forget(collection)
+            self._find(collection, fingerprint)
+            raise
 
     def with_model(self, collection: str, model: str, work: Callable[[OpenGeneration], T]) -> T:
         """Return what `work` returns for the generation of a model (its name or fingerprint), which must be there.
@@ -140,6 +144,15 @@ class OpenGenerations:
             entries = list(self._entries.values())
             self._entries.clear()
         self._doom(entries)
+
+    def _find(self, collection: str, fingerprint: str) -> Generation:
+        current = self._look_up(collection)
+        if current.fingerprint == fingerprint:
+            return current
+        for one in self._collections.list():
+            if one.gallery == collection and one.fingerprint == fingerprint:
+                return one
+        raise GalleryNotFound(f"collection {collection!r} has no generation of model {fingerprint!r}")
 
     def _look_up(self, collection: str) -> Generation:
         with self._lock:

@@ -72,7 +72,9 @@ def generations(collections: CountedCollections, now: list[float]) -> Iterator[O
     generations.close()
 
 
-def make_generations(collections: CountedCollections, now: list[float], *, most: int = 64) -> OpenGenerations:
+def make_generations(
+    collections: CountedCollections, now: list[float], *, most: int = 64, alias_s: float = 0.5
+) -> OpenGenerations:
     features = MemoryFeatureStore()
     engines = LocalEngines([make_engine(PhotoWords(card), features) for card in (OLD, NEW)])
     return OpenGenerations(
@@ -82,6 +84,7 @@ def make_generations(collections: CountedCollections, now: list[float], *, most:
         stages=Stages.of(Budgets(), Metrics()),
         settings=SearchSettings(),
         most=most,
+        alias_s=alias_s,
         clock=lambda: now[0],
     )
 
@@ -179,6 +182,53 @@ def test_what_is_not_there_is_not_found(generations: OpenGenerations) -> None:
         generations.with_current("nowhere", model_of)
     with pytest.raises(GalleryNotFound):
         generations.with_fingerprint("signs", "0" * 32, model_of)
+
+
+class SwitchedAtOnce(CountedCollections):
+    """Its alias is switched to the newer model as soon as somebody has looked it up."""
+
+    def current(self, collection: str) -> Generation:
+        found = super().current(collection)
+        self.switch(collection, NEW.fingerprint)
+        return found
+
+
+def test_work_for_one_model_stays_with_it_when_the_alias_is_switched_under_it(now: list[float]) -> None:
+    collections = SwitchedAtOnce()
+    collections.create("signs", OLD)
+    collections.create("signs", NEW)
+    generations = make_generations(collections, now, alias_s=0.0)
+    assert generations.with_fingerprint("signs", OLD.fingerprint, model_of) == "words"
+    collections.switch("signs", OLD.fingerprint)
+    assert generations.with_model("signs", "words", model_of) == "words"
+    generations.close()
+
+
+def test_work_for_one_model_that_fails_is_not_done_on_the_model_that_is_current_now(
+    collections: CountedCollections, generations: OpenGenerations
+) -> None:
+    worked: list[str] = []
+
+    def work(opened: OpenGeneration) -> None:
+        worked.append(opened.card.name)
+        collections.switch("signs", NEW.fingerprint)
+        raise StoreUnavailable("Milvus is gone")
+
+    with pytest.raises(StoreUnavailable, match="Milvus is gone"):
+        generations.with_fingerprint("signs", OLD.fingerprint, work)
+    assert worked == ["words"]
+
+
+def test_work_for_a_model_whose_generation_was_dropped_elsewhere_finds_none(
+    collections: CountedCollections, generations: OpenGenerations
+) -> None:
+    def work(opened: OpenGeneration) -> None:
+        collections.switch("signs", NEW.fingerprint)
+        collections.drop("signs", OLD.fingerprint)
+        raise StoreUnavailable("the collection is not there")
+
+    with pytest.raises(GalleryNotFound, match="has no generation of model"):
+        generations.with_fingerprint("signs", OLD.fingerprint, work)
 
 
 @pytest.fixture
