@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 
 import cv2
 import numpy as np
@@ -69,7 +70,8 @@ def test_the_table_is_printed_for_people(dataset: Path, reader: Path) -> None:
 def test_an_attached_codebook_packs_a_gallery_that_is_then_searched(
     dataset: Path, reader: Path, tmp_path: Path
 ) -> None:
-    attached = glyphseek("codecs", dataset, "--model", reader, "--codec", "int8", "--width", "0", "--attach", "6")
+    words = ("codecs", dataset, "--model", reader, "--codec", "int8", "--width", "0", "--attach", "6")
+    attached = glyphseek(*words, "--held-out")
     assert attached.code == 0, attached.err
     model = open_model(str(reader))
     assert isinstance(model, TokenScorer)
@@ -114,6 +116,31 @@ def test_held_out_photos_are_measured_and_codebooks_fitted_on_the_others(
     assert len(list((tmp_path / "cache" / "features-exact").rglob("*.blob"))) == len(WORDS)
     both = json.loads(glyphseek(*words, "--json").out)
     assert both["rows"][1]["bytes_per_image"] == table["rows"][1]["bytes_per_image"]
+
+
+def test_a_codebook_of_the_measured_photos_is_warned_of_and_never_attached(dataset: Path, reader: Path) -> None:
+    words = ("codecs", dataset, "--model", reader, "--codec", "int8", "--width", "4")
+    told = "the photos that they are measured on"
+
+    assert told in glyphseek(*words).err
+    assert told not in glyphseek(*words, "--held-out").err
+    refused = glyphseek(*words, "--attach", "4", "--fit-on", dataset)
+    assert refused.code == 2
+    assert told in refused.err
+    assert not (reader / "codebook.safetensors").exists()
+
+
+def test_a_codebook_of_other_photos_is_attached_without_a_warning(dataset: Path, reader: Path, tmp_path: Path) -> None:
+    copytree(dataset, tmp_path / "others")
+
+    ended = glyphseek(
+        *("codecs", dataset, "--model", reader, "--codec", "int8", "--width", "4", "--attach", "4"),
+        *("--fit-on", tmp_path / "others"),
+    )
+
+    assert ended.code == 0, ended.err
+    assert "measured on" not in ended.err
+    assert (reader / "codebook.safetensors").is_file()
 
 
 def test_an_unknown_query_list_is_refused_with_the_known_ones(dataset: Path, reader: Path) -> None:

@@ -54,7 +54,8 @@ def codecs(
         ),
     ] = False,
     fit_on: Annotated[
-        Path | None, typer.Option(help="Gallery to fit codebooks on; unless given, the one that is measured.")
+        Path | None,
+        typer.Option(help="Gallery to fit codebooks on; unless given, the one that is measured, with a warning."),
     ] = None,
     attach: Annotated[
         int | None, typer.Option(min=0, help="Put the codebook of this width into the model's folder; 0: unprojected.")
@@ -67,7 +68,8 @@ def codecs(
     """Print for every codec, width and mask: bytes, speed, and mAP lost after a rerank against exact tokens.
 
     Photos are encoded once, and packed anew for each row. Codebooks are fitted without labels; where the model has one
-    of a measured width, that one is measured.
+    of a measured width, that one is measured. A codebook that was fitted on the measured photos looks better than it
+    is: there is a warning, and --attach refuses it; name other photos with --fit-on, or measure --held-out ones.
     """
     from glyphseek.cli.measuring import encode_gallery, keep_held_out, keep_lists
     from glyphseek.datasets.benchmarks import load_benchmark
@@ -81,6 +83,8 @@ def codecs(
     fitted = whole if fit_on is None else load_benchmark(fit_on, split=split.value)
     shown = keep_training(fitted) if held_out else fitted
     opened = open_token_model(model, device)
+    if not held_out and (fit_on is None or fit_on.resolve() == dataset.resolve()):
+        warn_of_own_photos(benchmark.name, attach, opened.codebook)
     with TemporaryDirectory(prefix="glyphseek-") as scratch, show_progress("codecs", quiet=as_json) as show:
         exact = DirectoryFeatureStore((cache or Path(scratch)) / "features-exact")
         image_ids = encode_gallery(benchmark, opened, exact, show, codec=CodecName.FP32).image_ids
@@ -126,6 +130,20 @@ def open_token_model(name: str, device: str) -> TokenModel:
     return model
 
 
+def warn_of_own_photos(gallery: str, attach: int | None, own: TokenCodebook | None) -> None:
+    """Say that codebooks are fitted on what they are measured on. Raises SettingError where one would be attached."""
+    told = f"codebooks are fitted on {gallery}, the photos that they are measured on"
+    remedy = "name other photos with --fit-on, or measure --held-out ones"
+    if attach is not None and (own is None or stored_width(own) != attach):
+        raise SettingError(f"{told}, so none is put into the model: {remedy}")
+    err.print(f"{told}, so they look better than they are: {remedy}", markup=False)
+
+
+def stored_width(codebook: TokenCodebook) -> int:
+    """Return the width that the codebook projects tokens to, 0 where it leaves them as wide as they are."""
+    return codebook.stored_width if codebook.basis_PE is not None else 0
+
+
 def keep_training(benchmark: Benchmark) -> Benchmark:
     """Return the photos that training may see."""
     from glyphseek.training.annotated import is_held_out_photo
@@ -145,7 +163,7 @@ def fit_codebooks(
     asked = [one for one in DEFAULT_WIDTHS if one < tokens_NE.shape[1]] if widths is None else widths
     found: dict[int, TokenCodebook] = {}
     if own is not None:
-        found[own.stored_width if own.basis_PE is not None else 0] = own
+        found[stored_width(own)] = own
     wanted = [*asked, *([] if attach is None or attach in asked else [attach])]
     return {
         width: found[width] if width in found else fit_codebook(tokens_NE, FitSettings(stored_width=width or None))
