@@ -23,7 +23,8 @@ def main() -> int:
     """Run the demo in the folder given and return the exit code."""
     run = Path(sys.argv[1])
     run.mkdir(parents=True, exist_ok=True)
-    photos = Path(os.environ["PHOTOS"]) if os.environ.get("PHOTOS") else rendered_photos(run / "photos")
+    given = os.environ.get("PHOTOS")
+    photos = Path(given).expanduser() if given else rendered_photos(run / "photos")  # make hands on a quoted ~
     asked = [query for query in os.environ.get("QUERIES", "").split(",") if query]
     queries = asked or frequent_words(photos.parent) or list(USUAL_QUERIES)
     gallery, picture = str(run / "gallery"), str(run / "hits.png")
