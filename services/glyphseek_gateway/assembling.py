@@ -40,11 +40,12 @@ def assemble(config: Config, metrics: Metrics, *, sends_request_id: bool = True)
     )
     collections = MilvusCollections(milvus_settings(config))
     features = LateFeatures(lambda: open_features(config))
+    source = BucketSource(s3_settings(config), allowed=config.allowed_buckets)
     parts = Parts(
         collections=collections,
         engines=RemoteEngines(services, budgets=settings.budgets),
         features=features,
-        source=BucketSource(s3_settings(config), allowed=config.allowed_buckets),
+        source=source,
         keys=open_keys(config.api_keys_file),
         probes=_list_probes(config, services, collections, features),
         metrics=metrics,
@@ -53,6 +54,7 @@ def assemble(config: Config, metrics: Metrics, *, sends_request_id: bool = True)
 
     def close() -> None:
         gateway.close()
+        source.close()
         features.close()
         collections.close()
 

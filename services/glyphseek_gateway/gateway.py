@@ -18,10 +18,11 @@ from glyphseek_gateway.collecting import Collecting
 from glyphseek_gateway.collections import Collections
 from glyphseek_gateway.engines import Engines
 from glyphseek_gateway.http import build_http
-from glyphseek_gateway.ingesting import Ingesting, PhotoSource
+from glyphseek_gateway.ingesting import Ingesting
 from glyphseek_gateway.keys import Keys, NoKeys
 from glyphseek_gateway.limits import Limits
 from glyphseek_gateway.opened import OpenGenerations
+from glyphseek_gateway.parts import PhotoSource
 from glyphseek_gateway.readiness import Probe, Readiness
 from glyphseek_gateway.searching import Searching
 from glyphseek_gateway.servicers import IngestServicer, SearchServicer

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from itertools import islice
-from typing import Protocol
 
-from glyphseek.errors import GalleryNotFound, GlyphseekError, ImageNotFound, ImageTooLarge, InputError, StoreError
-from glyphseek.indexing import IntakeItem, Removal
+from glyphseek.errors import GalleryNotFound, GlyphseekError, ImageNotFound, InputError
+from glyphseek.indexing import IntakeItem, IntakeResult, Removal
 from glyphseek.metrics import Metrics
 from glyphseek.types import ImageRecord
 from glyphseek_gateway.asks import AddedImage, ImagePage, NewImage
 from glyphseek_gateway.limits import Limits, check_within
 from glyphseek_gateway.opened import OpenGeneration, OpenGenerations
 from glyphseek_gateway.paging import Bookmark, read_token, write_token
+from glyphseek_gateway.parts import Expected, Photos, PhotoSource
 
 _REFUSED = "refused"
-_IMAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
-
-class PhotoSource(Protocol):
-    """Reads photos by their address."""
-
-    def read(self, uri: str, *, max_bytes: int) -> bytes:
-        """Return the bytes. Raises InputError for an address that is not allowed, ImageTooLarge, ImageNotFound."""
-        ...
 
 
 class Ingesting:
@@ -35,22 +25,17 @@ class Ingesting:
     def __init__(self, generations: OpenGenerations, source: PhotoSource, *, limits: Limits, metrics: Metrics) -> None:
         """`source` is where photos that come as addresses are read from."""
         self._generations = generations
-        self._source = source
+        self._photos = Photos(source, limits)
         self._limits = limits
         self._metrics = metrics
 
     def add(self, collection: str, images: Sequence[NewImage], *, model: str = "") -> list[AddedImage]:
         """Return what became of each photo, in their order; one that is refused never fails the others.
 
-        Raises GalleryNotFound, StoreUnavailable and ServiceError, after which sending all again is right.
+        Photos are read and committed in parts of at most `max_upload_bytes`, all in one generation. Raises
+        GalleryNotFound, StoreUnavailable and ServiceError, after which sending all again is right.
         """
-        read = [self._read(image) for image in images]
-        items = [one for one in read if isinstance(one, IntakeItem)]
-        added = iter(self._generations.with_model(collection, model, partial(_add, items=items)))
-        answers = [
-            next(added) if isinstance(one, IntakeItem) else _refuse(image, one)
-            for image, one in zip(images, read, strict=True)
-        ]
+        answers = self._generations.with_model(collection, model, partial(self._add, images=images))
         for answer in answers:
             self._metrics.images.labels(answer.outcome).inc()
         return answers
@@ -79,28 +64,22 @@ class Ingesting:
         except GalleryNotFound as error:
             raise InputError("page_token is of a generation that is no more; list again without it") from error
 
-    def _read(self, image: NewImage) -> IntakeItem | GlyphseekError:
-        """Return the photo with its bytes, or why it is refused."""
-        if image.fault is not None:
-            return image.fault
-        try:
-            content = (
-                self._source.read(image.uri, max_bytes=self._limits.max_image_bytes) if image.uri else image.content
-            )
-        except (InputError, StoreError) as error:
-            return error
-        if len(content) > self._limits.max_image_bytes:
-            return ImageTooLarge(f"{len(content)} bytes; the limit is {self._limits.max_image_bytes}")
-        return IntakeItem(
-            content=content, image_id=image.image_id or None, name=image.name or None, metadata=image.metadata
-        )
+    def _add(self, opened: OpenGeneration, *, images: Sequence[NewImage]) -> list[AddedImage]:
+        return [answer for part in self._photos.split(images) for answer in self._add_part(opened, part)]
+
+    def _add_part(self, opened: OpenGeneration, part: Sequence[Expected]) -> list[AddedImage]:
+        """Read and commit one part. Its bytes are let go of with the return, before any other part is read."""
+        read = self._photos.read(part)
+        items = [one for one in read if isinstance(one, IntakeItem)]
+        added = iter(opened.intake.add(items) if items else ())
+        return [
+            _tell(next(added)) if isinstance(one, IntakeItem) else _refuse(expected.image, one)
+            for expected, one in zip(part, read, strict=True)
+        ]
 
 
-def _add(opened: OpenGeneration, *, items: Sequence[IntakeItem]) -> list[AddedImage]:
-    return [
-        AddedImage(image_id=one.image_id, outcome=one.outcome.value, error=one.error)
-        for one in (opened.intake.add(items) if items else ())
-    ]
+def _tell(result: IntakeResult) -> AddedImage:
+    return AddedImage(image_id=result.image_id, outcome=result.outcome.value, error=result.error)
 
 
 def _refuse(image: NewImage, error: GlyphseekError) -> AddedImage:

@@ -15,8 +15,8 @@ class Limits:
         for, so that the order of pages never depends on where one of them ends.
     deadline_s: of a search, unless the caller gives less. read_s: of what only reads rows. write_s: of changes.
         upload_s: from the first byte of an upload to its outcome.
-    max_image_bytes: of one photo. max_upload_bytes, max_upload_images: of one upload over HTTP, and of what one stream
-        has in work at once.
+    max_image_bytes: of one photo. max_upload_bytes, max_upload_images: of one upload over HTTP. As many bytes are at
+        most held of photos that come as addresses, by an upload or a stream; more are read in parts.
     """
 
     max_query_characters: int = 256

@@ -165,7 +165,8 @@ async def gather_arrivals(
     """Yield what arrives in batches: the first of each is waited for, the others only for `wait_s` each.
 
     A batch has at most `most` photos, and ends with the one that makes it `most_bytes`. One more may be read ahead: so
-    what a stream holds in memory is bounded, and a sender that is too fast is held back by gRPC.
+    what a stream holds in memory is bounded, and a sender that is too fast is held back by gRPC. Photos that come as
+    addresses have no bytes yet; they are read in parts, see `Ingesting.add`.
     """
     stream = aiter(requests)
     coming: asyncio.Future[ingest.AddImagesRequest | None] = asyncio.ensure_future(_next(stream))

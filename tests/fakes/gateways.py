@@ -19,7 +19,7 @@ from fakes import token_gallery, word_gallery
 from PIL import Image
 
 from glyphseek.api.v1 import ingest_service_pb2_grpc, search_service_pb2_grpc
-from glyphseek.errors import ImageNotFound
+from glyphseek.errors import ImageNotFound, InputError, StoreError
 from glyphseek.features.memory import MemoryFeatureStore
 from glyphseek.indexing import EncodingSettings, ImageEncoder
 from glyphseek.matching import Matcher
@@ -34,6 +34,7 @@ from glyphseek_gateway.engines import Engine, LocalEngines
 from glyphseek_gateway.gateway import Gateway, GatewaySettings, Parts, build_gateway
 from glyphseek_gateway.keys import Caller, Keys, NoKeys, Scope, hash_key
 from glyphseek_gateway.listening import Doors, listening
+from glyphseek_gateway.parts import PhotoSource
 from glyphseek_gateway.readiness import Probe
 
 CALLER = Caller(name="tests", scopes=frozenset(Scope))
@@ -62,8 +63,11 @@ def other_card(name: str, digit: str) -> ModelCard:
 class NoSource:
     """Has no photos."""
 
-    def read(self, uri: str, *, max_bytes: int) -> bytes:
-        raise ImageNotFound(f"there is no {uri}")
+    def measure(self, uris: Sequence[str], *, max_bytes: int) -> list[int | InputError | StoreError]:
+        return [0 for _ in uris]
+
+    def read(self, uris: Sequence[str], *, max_bytes: int) -> list[bytes | InputError | StoreError]:
+        return [ImageNotFound(f"there is no {uri}") for uri in uris]
 
 
 def make_engine(
@@ -89,6 +93,7 @@ def make_gateway(
     probes: Sequence[Probe] = (),
     metrics: Metrics | None = None,
     features: FeatureStore | None = None,
+    source: PhotoSource | None = None,
 ) -> Gateway:
     """Return a gateway in memory, with the word model unless others are given."""
     features = features or MemoryFeatureStore()
@@ -97,7 +102,7 @@ def make_gateway(
         collections=MemoryCollections(),
         engines=LocalEngines(found),
         features=features,
-        source=NoSource(),
+        source=source or NoSource(),
         keys=keys or NoKeys(),
         probes=probes,
         metrics=metrics or Metrics(),

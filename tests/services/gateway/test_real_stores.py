@@ -50,11 +50,12 @@ def deployment() -> Iterator[Deployment]:
     models = {"words": PhotoWords(), "grids": GridModel(), "newer": PhotoWords(other_card("newer", "e"))}
     engines = {name: make_engine(model, features) for name, model in models.items()}
     collections = MilvusCollections(milvus)
+    source = BucketSource(s3, allowed=[s3.bucket])
     parts = Parts(
         collections=collections,
         engines=LocalEngines(list(engines.values())),
         features=features,
-        source=BucketSource(s3, allowed=[s3.bucket]),
+        source=source,
         keys=NoKeys(),
         probes=(),
         metrics=Metrics(),
@@ -85,6 +86,7 @@ def deployment() -> Iterator[Deployment]:
         for one in running.http.get("/v1/collections").json()["collections"]:
             if one["name"].startswith(name):
                 running.http.delete(f"/v1/collections/{one['name']}", params={"all_generations": True})
+    source.close()
     features.close()
     collections.close()
 
