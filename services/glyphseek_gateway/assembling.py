@@ -64,7 +64,7 @@ def assemble(config: Config, metrics: Metrics, *, sends_request_id: bool = True)
 def settings_of(config: Config) -> GatewaySettings:
     """Return how much the gateway of a deployment does. Raises SettingError."""
     return GatewaySettings(
-        limits=Limits(deadline_s=config.deadline_s),
+        limits=Limits(deadline_s=config.deadline_s, upload_idle_s=config.upload_idle_s),
         budgets=Budgets(
             encode_s=config.encode_s, recall_s=config.deadline_s, rerank_s=config.rerank_s, match_s=config.match_s
         ),

@@ -14,7 +14,7 @@ class Limits:
     max_hits: how deep the pages of one search go. Recall likes at least as many images best, however many are asked
         for, so that the order of pages never depends on where one of them ends.
     deadline_s: of a search, unless the caller gives less. read_s: of what only reads rows. write_s: of changes.
-        upload_s: from the first byte of an upload to its outcome.
+        upload_s: from the first byte of an upload to its outcome. upload_idle_s: how long a stream may be silent.
     max_image_bytes: of one photo. max_upload_bytes, max_upload_images: of one upload over HTTP. As many bytes are at
         most held of photos that come as addresses, by an upload or a stream; more are read in parts.
     """
@@ -40,6 +40,7 @@ class Limits:
     read_s: float = 5.0
     write_s: float = 180.0
     upload_s: float = 120.0
+    upload_idle_s: float = 60.0
 
 
 def check_within(name: str, value: int, least: int, most: int) -> int:

@@ -10,9 +10,11 @@ from typing import TypeVar, cast
 
 from glyphseek.api.v1 import ingest_service_pb2 as ingest
 from glyphseek.api.v1 import search_service_pb2 as search
+from glyphseek.errors import DeadlineExceeded
 from glyphseek.logs import note_caller
 from glyphseek.rpc import codec
 from glyphseek.rpc.calls import Calls, GrpcContext, translated, translated_stream
+from glyphseek.rpc.context import time_left
 from glyphseek_gateway import grpc_messages as messages
 from glyphseek_gateway.application import Application
 from glyphseek_gateway.keys import Caller, Keys, secret_of
@@ -77,7 +79,11 @@ class IngestServicer(_Door):
         count = 0
         with self._application.stream(caller) as place:
             arrived = gather_arrivals(
-                requests, most=limits.max_stream_images, most_bytes=limits.max_image_bytes, wait_s=_GATHER_S
+                requests,
+                most=limits.max_stream_images,
+                most_bytes=limits.max_image_bytes,
+                wait_s=_GATHER_S,
+                idle_s=limits.upload_idle_s,
             )
             async with aclosing(arrived):
                 async for batch in arrived:
@@ -160,9 +166,11 @@ class IngestServicer(_Door):
 
 
 async def gather_arrivals(
-    requests: AsyncIterator[ingest.AddImagesRequest], *, most: int, most_bytes: int, wait_s: float
+    requests: AsyncIterator[ingest.AddImagesRequest], *, most: int, most_bytes: int, wait_s: float, idle_s: float
 ) -> AsyncGenerator[list[ingest.AddImagesRequest]]:
-    """Yield what arrives in batches: the first of each is waited for, the others only for `wait_s` each.
+    """Yield what arrives in batches: the first of each is waited for up to `idle_s`, the others only for `wait_s` each.
+
+    Raises DeadlineExceeded for a stream that is silent for longer, or past the deadline of the current call.
 
     A batch has at most `most` photos, and ends with the one that makes it `most_bytes`. One more may be read ahead: so
     what a stream holds in memory is bounded, and a sender that is too fast is held back by gRPC. Photos that come as
@@ -171,7 +179,7 @@ async def gather_arrivals(
     stream = aiter(requests)
     coming: asyncio.Future[ingest.AddImagesRequest | None] = asyncio.ensure_future(_next(stream))
     try:
-        while (first := await coming) is not None:
+        while (first := await _arrive(coming, idle_s)) is not None:
             batch, size = [first], len(first.content)
             coming = asyncio.ensure_future(_next(stream))
             while len(batch) < most and size < most_bytes:
@@ -185,6 +193,17 @@ async def gather_arrivals(
     finally:
         if not coming.cancel() and not coming.cancelled():
             coming.exception()  # nobody waits for it any more
+
+
+async def _arrive(coming: asyncio.Future[T], idle_s: float) -> T:
+    """Return what comes. Raises DeadlineExceeded when nothing does within `idle_s`, or the time of the call."""
+    patience_s = time_left(idle_s)
+    await asyncio.wait({coming}, timeout=patience_s)
+    if coming.done():
+        return coming.result()
+    if patience_s < idle_s:
+        raise DeadlineExceeded("the time that the caller gave is over")
+    raise DeadlineExceeded(f"no photo arrived for {idle_s:g} s, so the stream was ended; send the next ones in another")
 
 
 def _next(stream: AsyncIterator[T]) -> Awaitable[T | None]:

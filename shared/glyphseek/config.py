@@ -44,7 +44,8 @@ class Config:
     host, http_port, grpc_port: where the gateway listens. metrics_port: one for all processes of a node, 0 for none.
     api_keys_file: named keys with scopes; without one the gateway only listens on loopback.
     allowed_buckets: buckets that photos may be added from by URI.
-    max_searches, max_ingests: at once in one gateway. max_queued: searches that may wait.
+    max_searches, max_ingests: at once in one gateway. max_queued: searches that may wait. upload_idle_s: how long a
+        stream of photos may be silent before it is ended and others get its place.
     deadline_s: of one search, unless the caller gives less. encode_s, rerank_s, match_s: most that a stage may take.
     otlp_endpoint: where traces go, empty for nowhere. log_level: DEBUG, INFO, WARNING or ERROR. log_queries: write the
         text of queries to the log.
@@ -81,6 +82,7 @@ class Config:
     max_searches: int = 8
     max_ingests: int = 4
     max_queued: int = 32
+    upload_idle_s: float = 60.0
     deadline_s: float = 2.0
     encode_s: float = 1.0
     rerank_s: float = 0.5
@@ -99,7 +101,7 @@ class Config:
             _check_range(name, getattr(self, name), 1, 1024)
         _check_range("max_queued", self.max_queued, 0, 100_000)
         _check_range("cache_bytes", self.cache_bytes, 0, 2**50)
-        for name in ("milvus_timeout_s", "deadline_s", "encode_s", "rerank_s", "match_s"):
+        for name in ("milvus_timeout_s", "upload_idle_s", "deadline_s", "encode_s", "rerank_s", "match_s"):
             _check_range(name, getattr(self, name), 0.001, 3600)
         if self.log_level not in (levels := ("DEBUG", "INFO", "WARNING", "ERROR")):
             raise SettingError(f"log_level is {self.log_level!r}, it must be one of {', '.join(levels)}")
