@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,10 @@ FloatArray = NDArray[np.float32]
 
 RgbImage = NDArray[np.uint8]
 """(height, width, 3) uint8, red-green-blue, [0, 255], turned upright: the image as a person sees it."""
+
+
+Precision = Literal["auto", "float32", "bfloat16"]
+"""How finely a model counts; `auto` is the fastest that this machine has instructions for."""
 
 
 class FeatureKind(StrEnum):

@@ -11,6 +11,7 @@ import typer
 
 from glyphseek.cli.console import JsonFlag, err, out, print_json, show_progress
 from glyphseek.models.loading import DEFAULT_MODEL
+from glyphseek.types import Precision
 
 if TYPE_CHECKING:
     from glyphseek.evaluation import Report
@@ -67,6 +68,9 @@ def evaluate(
     plot: Annotated[Path | None, typer.Option(help="PNG for mAP by word length and by text height.")] = None,
     table: Annotated[Path | None, typer.Option(help="Markdown file for the table beside the papers' figures.")] = None,
     device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
+    precision: Annotated[
+        Precision, typer.Option(help="Of a TDSL model's convolutions; auto: bfloat16 where the processor has it.")
+    ] = "auto",
     as_json: JsonFlag = False,
 ) -> None:
     """Print mAP over the whole gallery (scikit-learn's average_precision_score) and recall, beside the papers'."""
@@ -80,7 +84,9 @@ def evaluate(
             with show_progress(f"{one.value} {benchmark.name}", quiet=as_json) as show:
                 match one:
                     case Method.MODEL:
-                        scorers = measure_model(benchmark, model, cache, device, show, depths=rerank)
+                        scorers = measure_model(
+                            benchmark, model, cache, device, show, depths=rerank, precision=precision
+                        )
                     case Method.OCR:
                         scorers = measure_ocr(benchmark, cache, OCR_LONGER_SIDE, show)
             reports += judge(benchmark, scorers)

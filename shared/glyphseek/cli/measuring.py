@@ -34,7 +34,7 @@ from glyphseek.reranking import Reranker
 from glyphseek.search import SearchSettings
 from glyphseek.tokens import CodecName, pack, unpack_vectors
 from glyphseek.training.annotated import is_held_out_photo
-from glyphseek.types import FeatureKind, FloatArray, Instances
+from glyphseek.types import FeatureKind, FloatArray, Instances, Precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +98,14 @@ def measure_model(
     show: OnProgress,
     *,
     depths: Sequence[int] | None = None,
+    precision: Precision = "auto",
 ) -> list[Scorer]:
     """Encode every photo (through the blobs that a gallery would hold) and return the model's scorers.
 
     A model that reranks has one for each of `depths` (None: recall alone, and the depth that searches have), another
     has one. Raises SettingError for a depth above 0 asked of a model that does not rerank.
     """
-    model = open_model(model_name, device=device)
+    model = open_model(model_name, device=device, precision=precision)
     blobs: FeatureStore = DirectoryFeatureStore(cache / "features") if cache else MemoryFeatureStore()
     gallery = encode_gallery(benchmark, model, blobs, show)
     gallery.figures["parameters"] = load_manifest(find_model(model_name)).parameters

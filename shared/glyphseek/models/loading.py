@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glyphseek.errors import CheckpointDamaged, ModelNotFound
+from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
 from glyphseek.ports import Model
+from glyphseek.types import Precision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,44 +30,66 @@ def shipped_models() -> list[str]:
 
 
 def find_model(name: str) -> Path:
-    """Return the folder of a model given by its id (`glyphseek/tdsl-small`) or by its own path.
+    """Return the folder of a model given by its id (`glyphseek/tdsl-small`, or without publisher) or by its own path.
 
-    Raises ModelNotFound, which lists the known ids.
+    Raises ModelNotFound, which lists the known ids, and SettingError for an id without publisher that is a model in the
+    working folder too: neither is taken for the other.
     """
-    shipped = SHIPPED / name.removeprefix(PUBLISHER)
-    for folder in (shipped, Path(name)):
-        if (folder / "manifest.json").is_file():
-            return folder
-    raise ModelNotFound(
-        f"no model {name!r}; shipped: {', '.join(shipped_models()) or 'none'}; or give the folder of a packaged model"
-    )
+    shipped = name if name.startswith(PUBLISHER) else PUBLISHER + name
+    local = Path(name)
+    if shipped not in shipped_models():
+        if _is_model(local):
+            return local
+        raise ModelNotFound(
+            f"no model {name!r}; shipped: {', '.join(shipped_models()) or 'none'}; or give the folder of a packaged "
+            "model"
+        )
+    found = SHIPPED / shipped.removeprefix(PUBLISHER)
+    if name != shipped and _is_model(local) and not local.samefile(found):
+        raise SettingError(
+            f"{name!r} is a model in the working folder and the name of a shipped one: write ./{name} for the folder, "
+            f"{shipped} for the shipped one"
+        )
+    return found
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / "manifest.json").is_file()
 
 
 def lasting_name(name: str) -> str:
     """Return the name under which a model is found from any working folder: its id, or its absolute path.
 
-    Raises ModelNotFound as `find_model` does.
+    Raises as `find_model` does.
     """
     folder = find_model(name)
     return PUBLISHER + folder.name if folder.parent == SHIPPED else str(folder.resolve())
 
 
-def open_model(name: str = DEFAULT_MODEL, *, device: str = "cpu") -> Model:
-    """Return the model of that id or path, ready to encode. Raises ModelNotFound or CheckpointDamaged."""
+def _public_name(folder: Path, manifest: Manifest) -> str:
+    """Return what a model calls itself: with the publisher only where it ships with the package."""
+    return PUBLISHER + manifest.name if folder.parent == SHIPPED else manifest.name
+
+
+def open_model(name: str = DEFAULT_MODEL, *, device: str = "cpu", precision: Precision = "auto") -> Model:
+    """Return the model of that id or path, ready to encode. Raises as `find_model`, and CheckpointDamaged.
+
+    `precision` is that of the convolutions of TDSL models; CAYN models count in float32.
+    """
     from glyphseek.models.checkpoint import load_manifest
 
     folder = find_model(name)
     manifest = load_manifest(folder)
     match manifest.method:
         case "tdsl":
-            return _open_tdsl(folder, manifest, device)
+            return _open_tdsl(folder, manifest, device, precision)
         case "cayn":
             return _open_cayn(folder, manifest, device)
         case method:
             raise CheckpointDamaged(f"{folder}: unknown method {method!r}; known: cayn, tdsl")
 
 
-def _open_tdsl(folder: Path, manifest: Manifest, device: str) -> Model:
+def _open_tdsl(folder: Path, manifest: Manifest, device: str, precision: Precision) -> Model:
     from glyphseek.models.tdsl.encoder import TdslEncoder, make_card
     from glyphseek.models.tdsl.network import Tdsl
     from glyphseek.models.tdsl.settings import restore_settings
@@ -74,8 +97,9 @@ def _open_tdsl(folder: Path, manifest: Manifest, device: str) -> Model:
     settings = restore_settings(manifest.preset)
     network = Tdsl(settings)
     _fill(network, folder, manifest)
-    card = make_card(settings, PUBLISHER + manifest.name, manifest.fingerprint, calibration=manifest.calibration)
-    return TdslEncoder(network, card, device=device)
+    name = _public_name(folder, manifest)
+    card = make_card(settings, name, manifest.fingerprint, calibration=manifest.calibration)
+    return TdslEncoder(network, card, device=device, precision=precision)
 
 
 def _open_cayn(folder: Path, manifest: Manifest, device: str) -> Model:
@@ -89,7 +113,7 @@ def _open_cayn(folder: Path, manifest: Manifest, device: str) -> Model:
     _fill(network, folder, manifest)
     card = make_card(
         network,
-        PUBLISHER + manifest.name,
+        _public_name(folder, manifest),
         manifest.fingerprint,
         calibration=manifest.calibration,
         rerank_calibration=manifest.rerank_calibration,

@@ -13,7 +13,7 @@ from glyphseek.models.tdsl.encoder import PREFIX_GROWTHS, TdslEncoder, fold_norm
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import ALPHABET, SMALL, TINY_PYRAMID, TdslSettings
 from glyphseek.queries import Term, TermKind
-from glyphseek.types import Calibration, FeatureKind, Instances, ModelCard, RgbImage
+from glyphseek.types import Calibration, FeatureKind, Instances, ModelCard, Precision, RgbImage
 
 
 def set_text_bias(network: Tdsl, value: float) -> None:
@@ -23,7 +23,7 @@ def set_text_bias(network: Tdsl, value: float) -> None:
         bias[0] = value
 
 
-def make_encoder(settings: TdslSettings = TINY_PYRAMID) -> TdslEncoder:
+def make_encoder(settings: TdslSettings = TINY_PYRAMID, precision: Precision = "float32") -> TdslEncoder:
     torch.manual_seed(0)
     network = Tdsl(settings)
     set_text_bias(network, -1.0)  # an untrained detector finds something
@@ -38,7 +38,7 @@ def make_encoder(settings: TdslSettings = TINY_PYRAMID) -> TdslEncoder:
         understands_meaning=False,
         calibration=Calibration(slope=10, offset=-5, threshold=0.5),
     )
-    return TdslEncoder(network, card)
+    return TdslEncoder(network, card, precision=precision)
 
 
 def random_image(height: int, width: int, seed: int = 0) -> RgbImage:
@@ -71,6 +71,19 @@ def test_folded_norms_change_no_answer_and_leave_the_network_alone() -> None:
             assert torch.allclose(folded.levels(images)[stride], level, rtol=1e-3, atol=1e-3)
         assert torch.allclose(folded.image_sequence(crops)[0], network.image_sequence(crops)[0], atol=1e-4)
     assert sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()) == len(norms)
+
+
+def test_words_counted_in_bfloat16_are_nearly_those_of_float32() -> None:
+    image = random_image(150, 210)
+    exact, near = (
+        instances_of(make_encoder(replace(SMALL, max_instances=4000, nms_iou=0.99), precision), image)
+        for precision in ("float32", "bfloat16")
+    )
+
+    assert near.vectors_ND.dtype == np.float32
+    assert 0.9 < len(near) / len(exact) < 1.1
+    closest_N = (exact.vectors_ND @ near.vectors_ND.T).max(1)
+    assert 0.999 < np.median(closest_N) < 1
 
 
 def test_words_seen_at_a_second_size_are_merged_with_the_first() -> None:

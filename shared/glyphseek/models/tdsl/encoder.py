@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from glyphseek.errors import QueryError
+from glyphseek.models.precision import choose_precision, count_in_bfloat16
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.reading import find_words
 from glyphseek.models.tdsl.sequences import ANY_CHARACTER, unit_vectors
@@ -26,6 +27,7 @@ from glyphseek.types import (
     ImageFeatures,
     Instances,
     ModelCard,
+    Precision,
     RgbImage,
     TermFeatures,
 )
@@ -38,8 +40,12 @@ stretched over T steps, words of 7 and of 8 more characters hardly differ."""
 class TdslEncoder:
     """A trained TDSL network as the system uses it. Encoding is query-independent, one image at a time."""
 
-    def __init__(self, network: Tdsl, card: ModelCard, *, device: str = "cpu") -> None:
+    def __init__(
+        self, network: Tdsl, card: ModelCard, *, device: str = "cpu", precision: Precision = "float32"
+    ) -> None:
         self._network = fold_norms(network).to(device).to(memory_format=torch.channels_last)
+        if choose_precision(precision, device) == "bfloat16":
+            count_in_bfloat16(self._network.convolutional_parts())
         self._settings = network.settings
         self._device = torch.device(device)
         self._card = card
@@ -51,9 +57,9 @@ class TdslEncoder:
         return self._card
 
     def prepare(self, image: RgbImage) -> RgbImage:
-        """Return the image with its longer side at most the preset's, by area averaging."""
+        """Return the image with its longer side at most the largest that the preset reads, by area averaging."""
         height, width = image.shape[:2]
-        scale = self._settings.longer_side / max(height, width)
+        scale = self._settings.prepared_longer_side / max(height, width)
         if scale >= 1:
             return image
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -130,7 +136,7 @@ def make_card(settings: TdslSettings, name: str, fingerprint: str, *, calibratio
         max_query_characters=settings.max_query_characters,
         understands_meaning=False,
         calibration=calibration,
-        longer_side=settings.longer_side,
+        longer_side=settings.prepared_longer_side,
     )
 
 
