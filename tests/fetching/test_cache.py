@@ -160,3 +160,23 @@ def test_a_value_is_loaded_again_when_its_lifetime_is_over() -> None:
         kept.get(["short", "long"], load)
     assert load.asked == [("short", "long"), ("short",), ("short",)]
     assert (kept.stats().kept, kept.stats().held_bytes) == (2, len("short") + len("long"))
+
+
+def test_a_value_that_another_thread_loads_is_waited_for_no_longer_than_there_is_time() -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    def load(keys: Sequence[str]) -> Mapping[str, Outcome]:
+        began.set()
+        assert may_end.wait(20)
+        return {key: key.upper() for key in keys}
+
+    kept = cache(100)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(kept.get, ["a"], load)
+        assert began.wait(20)
+        late = kept.get(["a", "b"], Loads(), timeout_s=0.05)
+        may_end.set()
+        assert first.result(20) == {"a": "A"}
+    assert isinstance(late["a"], StoreError)
+    assert late["b"] == "B"
+    assert kept.get(["a"], Loads(), timeout_s=0.0) == {"a": "A"}

@@ -171,3 +171,16 @@ def test_several_threads_share_the_blobs_of_a_request() -> None:
     reader.close()
     assert dict(found.values) == {name: blob.decode() for name, blob in names.items()}
     assert found.fetched_bytes == sum(map(len, names.values()))
+
+
+class HurriedStore(PartialStore):
+    """Is out of time."""
+
+    def get_each(self, keys: Sequence[str], *, timeout_s: float | None = None) -> list[bytes | StoreError | None]:
+        raise DeadlineExceeded("the time that the caller gave is over")
+
+
+def test_a_store_that_has_no_time_left_leaves_the_blobs_unread_and_fails_nobody_who_waits_for_them() -> None:
+    found = reader_of(HurriedStore()).read(["a", "b"])
+    assert found.unusable_ids == ("a", "b")
+    assert found.faults == {"not read (the time that the caller gave is over)": 2}

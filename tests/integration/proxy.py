@@ -1,4 +1,4 @@
-"""A small TCP proxy that does to HTTP answers what bad networks and sick servers do."""
+"""A small TCP proxy that does to answers what bad networks and sick servers do: to HTTP, and lateness to gRPC too."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import TracebackType
 
 _REQUESTS = (b"GET ", b"PUT ", b"POST ", b"DELETE ", b"HEAD ")
+_HTTP_2 = b"PRI * HTTP/2"
+_LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,9 @@ class Fault:
 
 class Proxy:
     """Passes connections on to a local port. Each request takes the next of the faults, then the standing one, if any.
+
+    On a connection of HTTP/2, which gRPC speaks, the bytes of answers come late by the standing fault's delay, or until
+    it is lifted; the rest does not apply: its requests cannot be told apart here.
 
     Use it as a context manager. `requests` counts what came in.
     """
@@ -94,6 +99,8 @@ class Proxy:
         answers: asyncio.Task[None] | None = None
         try:
             while data := await reader.read(65_536):
+                if data.startswith(_HTTP_2):
+                    answers = asyncio.ensure_future(self._answer_late(there, writer))
                 if data.startswith(_REQUESTS):
                     fault = self._next_fault()
                     if answers is not None:
@@ -110,6 +117,17 @@ class Proxy:
         finally:
             if answers is not None:
                 answers.cancel()
+
+    async def _answer_late(self, there: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass the bytes of answers on, each after the delay that stands when it has come."""
+        with suppress(OSError):
+            while data := await there.read(65_536):
+                came = self._loop.time()
+                while (fault := self._standing) is not None and self._loop.time() - came < fault.delay_s:
+                    await asyncio.sleep(_LOOK_S)
+                writer.write(data)
+                await writer.drain()
+        writer.close()
 
 
 async def _answer(there: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault | None) -> None:

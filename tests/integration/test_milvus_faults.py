@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -13,11 +16,14 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from contracts.stores import axis, found, make_card, make_record, milvus_uri, rows
+from integration.proxy import Fault, Proxy
 from integration.servers import Server, start_milvus, wait_until_answers
 from integration.writer import CARD, IMAGES, make_written_vectors, settings_of
 
-from glyphseek.errors import StoreUnavailable
+from glyphseek.errors import DeadlineExceeded, StoreUnavailable
 from glyphseek.filters import parse_filter
+from glyphseek.rpc.admission import Admission
+from glyphseek.rpc.context import call_bound, current_call, start_call
 from glyphseek.types import ImageRecord
 from glyphseek.vectors.milvus_server import MilvusStore
 
@@ -54,6 +60,92 @@ def test_a_server_that_is_killed_is_named_at_once_and_comes_back_with_all_that_w
     store.put([make_record("late")], [rows(axis(7, scale=2))])
     assert store.search(rows(axis(7)), 1)[0][0].image_id == "late"
     store.close()
+
+
+@pytest.fixture
+def slow() -> Iterator[Proxy]:
+    """Answers of the shared Milvus, late on demand."""
+    with Proxy(int(milvus_uri().rpartition(":")[2])) as between:
+        yield between
+
+
+@pytest.fixture
+def hung(slow: Proxy) -> Iterator[MilvusStore]:
+    """A store with three images whose server may stop answering."""
+    settings = replace(settings_of(f"http://127.0.0.1:{slow.port}"), timeout_s=5)
+    with closing(MilvusStore.open(settings, gallery=f"h{uuid4().hex}", card=make_card())) as store:
+        store.put([make_record(one) for one in "abc"], [rows(axis(place)) for place in range(3)])
+        yield store
+
+
+def test_a_search_of_a_server_that_hangs_ends_at_the_callers_deadline_and_leaves_its_thread_free(
+    slow: Proxy, hung: MilvusStore
+) -> None:
+    before = hung.search(rows(axis(1)), 3)
+    searches = Admission("searches", at_once=1, waiting=0)
+
+    async def search(timeout_s: float) -> object:
+        with call_bound(start_call(timeout_s=timeout_s)) as call, searches.place() as place:
+            return await place.run(lambda: hung.search(rows(axis(1)), 3), deadline=call.deadline)
+
+    slow.fail(standing=Fault(delay_s=20))
+    for _ in range(2):
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            asyncio.run(search(1.0))
+        while searches.held:
+            assert time.monotonic() - started < 4
+            time.sleep(0.01)
+    slow.fail()
+    assert asyncio.run(search(30.0)) == before
+    searches.close()
+
+
+@pytest.mark.parametrize("name", ["search", "get", "scan", "count"])
+def test_a_read_of_a_server_that_hangs_is_given_up_with_the_caller_and_says_whose_time_was_over(
+    slow: Proxy, hung: MilvusStore, name: str
+) -> None:
+    reads = {
+        "search": lambda: hung.search(rows(axis(0)), 1),
+        "get": lambda: hung.get(["a"]),
+        "scan": lambda: list(hung.scan()),
+        "count": hung.count,
+    }
+    before = reads[name]()
+    slow.fail(standing=Fault(delay_s=20))
+    started = time.monotonic()
+    with (
+        call_bound(start_call(timeout_s=0.3)),
+        pytest.raises(DeadlineExceeded, match=rf"Milvus at .*{slow.port} did not .* in the time that the caller gave"),
+    ):
+        reads[name]()
+    assert time.monotonic() - started < 3
+    with pytest.raises(StoreUnavailable, match=f"{slow.port} could not"):  # without a caller: the store's own bound
+        reads[name]()
+    slow.fail()
+    assert reads[name]() == before
+
+
+def test_opening_a_store_of_a_server_that_hangs_ends_with_the_caller(slow: Proxy) -> None:
+    slow.fail(standing=Fault(delay_s=20))
+    started = time.monotonic()
+    with call_bound(start_call(timeout_s=0.3)), pytest.raises((DeadlineExceeded, StoreUnavailable)):
+        MilvusStore.open(settings_of(f"http://127.0.0.1:{slow.port}"), gallery="g", card=make_card())
+    assert time.monotonic() - started < 3
+
+
+def test_what_is_written_is_not_cut_in_half_by_the_callers_deadline(slow: Proxy, hung: MilvusStore) -> None:
+    slow.fail(standing=Fault(delay_s=0.2))
+    with call_bound(start_call(timeout_s=0.1)) as call:
+        hung.put([make_record("a", names=["again"])], [rows(axis(5))])
+        hung.delete(["b"])
+        assert call.remaining_s() is not None
+        assert current_call() is call
+        with pytest.raises(DeadlineExceeded):
+            hung.get(["a"])
+    slow.fail()
+    assert {one.image_id: one.names for one in hung.scan()} == {"a": ("again",), "c": ("photos/c.jpg",)}
+    assert [hit.image_id for hit in hung.search(rows(axis(5)), 1)[0]] == ["a"]
 
 
 @pytest.mark.timeout(200)

@@ -12,9 +12,10 @@ from contracts.stores import found, make_s3_settings
 from integration.proxy import Fault, Proxy
 from integration.servers import ACCESS_KEY, SECRET_KEY, shared_minio, start_minio
 
-from glyphseek.errors import InputError, StoreError, StoreUnavailable
+from glyphseek.errors import DeadlineExceeded, InputError, StoreError, StoreUnavailable
 from glyphseek.features.s3 import S3FeatureStore, S3Settings
 from glyphseek.features.s3.buckets import make_bucket
+from glyphseek.rpc.context import call_bound, start_call
 
 BLOBS = {f"model/{number:02}/blob": bytes([number]) * 20_000 for number in range(40)}
 KEYS = list(BLOBS)
@@ -129,6 +130,30 @@ def test_a_slow_server_is_waited_for_until_the_deadline_and_no_longer(proxy: Pro
     outcomes = store.get_each(KEYS[:8], timeout_s=0.1)
     assert time.monotonic() - started < 8
     assert all(isinstance(one, StoreUnavailable) and "within the deadline" in str(one) for one in outcomes)
+
+
+def test_a_read_ends_with_its_caller_and_a_write_does_not(proxy: Proxy, store: S3FeatureStore) -> None:
+    proxy.fail(standing=Fault(delay_s=15))
+    started = time.monotonic()
+    with call_bound(start_call(timeout_s=0.2)):
+        with pytest.raises(StoreUnavailable, match="within the deadline"):
+            store.get(KEYS[:3])
+        with pytest.raises(DeadlineExceeded):
+            store.get(KEYS[:3])
+    assert time.monotonic() - started < 4
+    proxy.fail([Fault(delay_s=0.5), Fault(delay_s=0.5)])
+    with call_bound(start_call(timeout_s=0.1)):
+        store.put("slowly/written", b"whole")
+        store.delete(["slowly/written"])
+    assert store.get(["slowly/written", KEYS[0]]) == [None, BLOBS[KEYS[0]]]
+
+
+def test_connecting_to_a_store_that_hangs_ends_with_the_caller(proxy: Proxy, through: S3Settings) -> None:
+    proxy.fail(standing=Fault(delay_s=15))
+    started = time.monotonic()
+    with call_bound(start_call(timeout_s=0.2)), pytest.raises(StoreUnavailable, match="within the deadline"):
+        S3FeatureStore(through)
+    assert time.monotonic() - started < 4
 
 
 def test_a_deadline_of_one_millisecond_ends_at_once_and_harms_nothing(store: S3FeatureStore) -> None:

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from glyphseek.errors import StoreError
+from glyphseek.deadlines import time_left
+from glyphseek.errors import StoreError, StoreUnavailable
 from glyphseek.ports import FeatureStore, PartialReads
 
 
@@ -18,8 +19,14 @@ class ClosableFeatures(FeatureStore, PartialReads, Protocol):
         ...
 
 
+_LONGEST_WAIT_S = 30.0  # for another thread to connect, by those who have no deadline
+
+
 class LateFeatures:
-    """The store that `connect` returns, or whatever it raises; then it is tried again with the next call."""
+    """The store that `connect` returns, or whatever it raises; then it is tried again with the next call.
+
+    One thread connects at a time; others wait for it no longer than their callers do, and raise StoreUnavailable then.
+    """
 
     def __init__(self, connect: Callable[[], ClosableFeatures]) -> None:
         self._connect = connect
@@ -54,7 +61,13 @@ class LateFeatures:
 
     @property
     def _store(self) -> ClosableFeatures:
-        with self._lock:
+        if (connected := self._connected) is not None:
+            return connected
+        if not self._lock.acquire(timeout=time_left(_LONGEST_WAIT_S)):
+            raise StoreUnavailable("the store of blobs is still being connected to")
+        try:
             if self._connected is None:
                 self._connected = self._connect()
             return self._connected
+        finally:
+            self._lock.release()

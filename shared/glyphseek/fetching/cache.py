@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from glyphseek.errors import BlobError, SettingError, StoreError
+from glyphseek.errors import BlobError, SettingError, StoreError, StoreUnavailable
 
 V = TypeVar("V")
 
@@ -74,17 +74,18 @@ class SingleFlightCache(Generic[V]):
         self._held_bytes = 0
         self._hits = self._misses = self._joined = self._evicted = 0
 
-    def get(self, keys: Sequence[str], load: Load[V]) -> dict[str, V | LoadError]:
+    def get(self, keys: Sequence[str], load: Load[V], *, timeout_s: float | None = None) -> dict[str, V | LoadError]:
         """Return for each different key its value or why there is none, in the order of the keys.
 
         `load` is called at most once, outside the lock, with the keys that are neither kept nor being loaded by another
-        thread; for those of other threads this one waits. What `load` raises is raised here, and in the threads that
-        wait for it.
+        thread; for those of other threads this one waits, until `timeout_s` after it asked at most: then there is
+        StoreUnavailable in place of the value. What `load` raises is raised here, and in the threads that wait for it.
         """
+        end = None if timeout_s is None else time.monotonic() + timeout_s
         found, mine, others = self._claim(list(dict.fromkeys(keys)))
         if mine:
             found |= self._load(mine, load)
-        found |= {key: flight.result() for key, flight in others.items()}
+        found |= {key: _wait_for(flight, end) for key, flight in others.items()}
         return {key: found[key] for key in dict.fromkeys(keys)}
 
     def stats(self) -> CacheStats:
@@ -160,3 +161,13 @@ class SingleFlightCache(Generic[V]):
     def _let_go(self, key: str) -> None:
         self._held_bytes -= self._values.pop(key).weight
         self._evicted += 1
+
+
+def _wait_for(flight: Future[V | LoadError], end: float | None) -> V | LoadError:
+    """Return what another thread loads, if it does so before `end`."""
+    try:
+        return flight.result(None if end is None else max(0.0, end - time.monotonic()))
+    except TimeoutError:
+        if flight.done():
+            raise  # the load's own
+        return StoreUnavailable("another request was reading it for too long")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-from glyphseek.errors import BlobError, BlobMissing, StoreError
+from glyphseek.errors import BlobError, BlobMissing, DeadlineExceeded, StoreError, StoreUnavailable
 from glyphseek.fetching.cache import CacheStats, LoadError, SingleFlightCache
 from glyphseek.fetching.faults import count_faults
 from glyphseek.ports import FeatureStore, PartialReads, blob_key
@@ -101,9 +101,11 @@ class BlobReader(Generic[V]):
         Raises what `timeout_s` does: DeadlineExceeded where there is no time left.
         """
         lengths: list[int] = []
-        load = partial(self._load, lengths=lengths, timeout_s=self._timeout_s())
+        timeout_s = self._timeout_s()
+        load = partial(self._load, lengths=lengths, timeout_s=timeout_s)
         with span("blobs.fetch", images=len(image_ids)):
-            outcomes = self._cache.get([blob_key(self._fingerprint, one) for one in image_ids], load)
+            keys = [blob_key(self._fingerprint, one) for one in image_ids]
+            outcomes = self._cache.get(keys, load, timeout_s=timeout_s)
         asked = dict(zip(dict.fromkeys(image_ids), outcomes.values(), strict=True))
         errors = {one: value for one, value in asked.items() if isinstance(value, BlobError | StoreError)}
         return Fetched(
@@ -138,6 +140,8 @@ class BlobReader(Generic[V]):
             return self._store.get(keys)
         except StoreError as error:
             return [error] * len(keys)
+        except DeadlineExceeded as error:  # this request's: others that wait for the same blobs may have more time
+            return [StoreUnavailable(str(error))] * len(keys)
 
     def _open(self, blob: bytes | StoreError | None) -> V | LoadError:
         if isinstance(blob, StoreError):

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from glyphseek.errors import DeadlineExceeded
+from glyphseek.deadlines import deadline_bound
+from glyphseek.deadlines import time_left as time_left
 from glyphseek.logs import request_id_bound
 from glyphseek.tracing import current_traceparent, trace_continued
 
@@ -56,12 +57,6 @@ def current_call() -> CallContext | None:
     return _current.get()
 
 
-def current_deadline() -> float | None:
-    """Return the moment of `time.monotonic` at which the current call is over, None where there is none."""
-    call = _current.get()
-    return None if call is None else call.deadline
-
-
 def start_call(*, request_id: str = "", timeout_s: float | None = None, traceparent: str = "") -> CallContext:
     """Return the context of a call that begins now. An id of another form than 1 to 64 `A-Za-z0-9._-` is replaced."""
     has_deadline = timeout_s is not None and math.isfinite(timeout_s) and timeout_s < _LONGEST_S
@@ -74,7 +69,7 @@ def start_call(*, request_id: str = "", timeout_s: float | None = None, tracepar
 
 @contextmanager
 def call_bound(call: CallContext) -> Generator[CallContext]:
-    """Make `call` the current one inside the block, for logs and traces too.
+    """Make `call` the current one inside the block, for deadlines, logs and traces too.
 
     A call that only has another deadline than the current one stays inside the span that is open.
     """
@@ -82,24 +77,14 @@ def call_bound(call: CallContext) -> Generator[CallContext]:
     is_other = outer is None or (outer.request_id, outer.traceparent) != (call.request_id, call.traceparent)
     before = _current.set(call)
     try:
-        with request_id_bound(call.request_id), trace_continued(call.traceparent if is_other else ""):
+        with (
+            request_id_bound(call.request_id),
+            deadline_bound(call.deadline),
+            trace_continued(call.traceparent if is_other else ""),
+        ):
             yield call
     finally:
         _current.reset(before)
-
-
-def time_left(most_s: float) -> float:
-    """Return how long the next step may take: `most_s` seconds, or what the current call has left if that is less.
-
-    Raises DeadlineExceeded when nothing is left.
-    """
-    call = _current.get()
-    left_s = None if call is None else call.remaining_s()
-    if left_s is None:
-        return most_s
-    if left_s <= 0:
-        raise DeadlineExceeded("the time that the caller gave is over")
-    return min(most_s, left_s)
 
 
 def run_in(pool: Executor, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:

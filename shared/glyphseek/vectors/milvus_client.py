@@ -5,7 +5,6 @@ pymilvus is imported with the first connection, so that importing this module co
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING, Protocol, TypedDict, cast
 
 import numpy as np
 
-from glyphseek.errors import StoreError, StoreFull, StoreUnavailable
+from glyphseek.deadlines import deadline_bound, is_time_over, time_left
+from glyphseek.errors import DeadlineExceeded, StoreError, StoreFull, StoreUnavailable
+from glyphseek.tracing import span
 from glyphseek.types import FloatArray
 from glyphseek.vectors.milvus_settings import MilvusSettings
 
@@ -54,7 +55,8 @@ class _AsOf(TypedDict):
 class MilvusCalls:
     """An open connection; safe to share between threads. Every method raises StoreUnavailable naming the address.
 
-    A server that is gone is found out at once, and one that comes back is used again without a new connection.
+    A server that is gone is found out at once, and one that comes back is used again without a new connection. Reads
+    end at the deadline of the caller, with DeadlineExceeded; what writes is not cut off by it.
     """
 
     def __init__(self, settings: MilvusSettings) -> None:
@@ -65,19 +67,22 @@ class MilvusCalls:
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         self._settings = settings
         self._uri = settings.uri
+        from glyphseek.vectors.milvus_channel import channel_options, keep_deadlines
+
         with self.translated("connect"):
             self._client = MilvusClient(
                 settings.uri,
                 token=settings.token,
                 db_name=settings.database,
-                timeout=settings.timeout_s,
+                timeout=time_left(settings.timeout_s),
                 dedicated=True,
-                grpc_options=_channel_options(settings.timeout_s),
+                grpc_options=channel_options(settings.timeout_s),
             )
+        keep_deadlines(self._client, timeout_s=settings.timeout_s)
 
     @property
     def client(self) -> MilvusClient:
-        """Return pymilvus' own client, for calls that `translated` must stand around."""
+        """Return pymilvus' own client, for calls that `translated` or `writing` must stand around."""
         return self._client
 
     def close(self) -> None:
@@ -172,18 +177,18 @@ class MilvusCalls:
 
     def insert(self, collection: str, rows: Sequence[Row]) -> None:
         """Add rows under new primary keys, in one call. Raises StoreFull."""
-        with self.translated("write rows"):
+        with self.writing("write rows"):
             self._client.insert(collection, list(rows), retry_times=0)
 
     def upsert(self, collection: str, rows: Sequence[Row]) -> None:
         """Write rows, each in place of the one that has its primary key, in one call. Raises StoreFull."""
-        with self.translated("write rows"):
+        with self.writing("write rows"):
             self._client.upsert(collection, list(rows), retry_times=0)
 
     def delete(self, collection: str, pks: Sequence[str]) -> None:
         """Remove the rows of these primary keys; unknown ones are ignored."""
         for start in range(0, len(pks), _IDS_PER_CALL):
-            with self.translated("remove rows"):
+            with self.writing("remove rows"):
                 self._client.delete(collection, ids=list(pks[start : start + _IDS_PER_CALL]), retry_times=0)
 
     def describe(self, collection: str) -> Row | None:
@@ -203,7 +208,7 @@ class MilvusCalls:
     ) -> None:
         """Make a collection with its index, unless it is there; another process may do the same meanwhile."""
         if self.describe(collection) is None:
-            with self.translated(f"create {collection}"):
+            with self.writing(f"create {collection}"):
                 self._client.create_collection(
                     collection,
                     schema=schema,
@@ -211,8 +216,10 @@ class MilvusCalls:
                     retry_times=0,
                     **_Partitions() if partitions is None else _Partitions(num_partitions=partitions),
                 )
-        with self.translated(f"index {collection}"):
-            if not self._client.list_indexes(collection, retry_times=0):
+        with self.translated(f"look for the index of {collection}"):
+            has_index = bool(self._client.list_indexes(collection, retry_times=0))
+        if not has_index:
+            with self.writing(f"index {collection}"):
                 self._client.create_index(collection, indexes, sync=False, retry_times=0)
 
     def load(self, collections: Sequence[str]) -> None:
@@ -224,23 +231,37 @@ class MilvusCalls:
             missing = [one for one, state in zip(collections, states, strict=True) if state != LoadState.Loaded]
             for begin in (True, False):  # asking a second time waits for what the first began
                 for one in missing:
-                    timeout = self._settings.load_timeout_s
+                    timeout = time_left(self._settings.load_timeout_s)
                     self._client.load_collection(
                         one, replica_number=self._settings.replicas, timeout=timeout, _async=begin
                     )
 
     @contextmanager
     def translated(self, action: str) -> Generator[None]:
-        """Turn what pymilvus and gRPC raise into errors of this library, naming the address and what was tried."""
+        """Turn what pymilvus and gRPC raise into errors of this library, naming the address and what was tried.
+
+        Raises DeadlineExceeded when the caller's time is over, also before anything is tried.
+        """
         from grpc import RpcError
         from pymilvus import MilvusException
 
-        try:
+        with span(f"milvus.{action.partition(' ')[0]}", action=action):
+            time_left(self._settings.timeout_s)
+            try:
+                yield
+            except (MilvusException, RpcError) as error:
+                if is_time_over():
+                    raise DeadlineExceeded(
+                        f"Milvus at {self._uri} did not {action} in the time that the caller gave"
+                    ) from error
+                message = str(error.message) if isinstance(error, MilvusException) else str(error)
+                raise _name_error(action, self._uri, message) from error
+
+    @contextmanager
+    def writing(self, action: str) -> Generator[None]:
+        """Do the same around a write, which takes the time that it needs, whoever waits for it."""
+        with deadline_bound(None), self.translated(action):
             yield
-        except MilvusException as error:
-            raise _name_error(action, self._uri, str(error.message)) from error
-        except RpcError as error:
-            raise _name_error(action, self._uri, str(error)) from error
 
 
 def _as_of(since: int) -> _AsOf:
@@ -250,15 +271,3 @@ def _as_of(since: int) -> _AsOf:
 def _name_error(action: str, uri: str, message: str) -> StoreError:
     kind = StoreFull if "quota exceeded" in message or "quota exhausted" in message else StoreUnavailable
     return kind(f"Milvus at {uri} could not {action}: {message[:500]}")
-
-
-def _channel_options(timeout_s: float) -> dict[str, object]:
-    any_call = {"name": [{}], "timeout": f"{timeout_s:.3f}s"}
-    return {
-        # A deadline for every call. Given as `timeout=` it would also mean: try again until then.
-        "grpc.service_config": json.dumps({"methodConfig": [any_call]}),
-        "grpc.initial_reconnect_backoff_ms": 100,
-        "grpc.max_reconnect_backoff_ms": 2000,
-        "grpc.keepalive_time_ms": 20_000,
-        "grpc.keepalive_timeout_ms": 5000,
-    }

@@ -105,7 +105,7 @@ class MilvusGenerations:
     def switch(self, gallery: str, fingerprint: str) -> None:
         """Make another generation the current one, for all readers at once. Raises GalleryNotFound."""
         wanted = self._find(gallery, fingerprint)
-        with self._calls.translated("switch an alias"):
+        with self._calls.writing("switch an alias"):
             self._calls.client.alter_alias(wanted.images, name_alias(gallery), retry_times=0)
 
     def drop(self, gallery: str, fingerprint: str) -> None:
@@ -134,7 +134,7 @@ class MilvusGenerations:
         last = [] if current is None else [current.images, current.vectors]
         self._drop_collections([one for one in collections if one not in last])
         if current is not None:
-            with self._calls.translated("drop an alias"):
+            with self._calls.writing("drop an alias"):
                 self._calls.client.drop_alias(name_alias(gallery), retry_times=0)
         self._drop_collections([one for one in last if one in collections])
 
@@ -146,7 +146,7 @@ class MilvusGenerations:
 
     def _drop_collections(self, collections: Sequence[str]) -> None:
         for collection in collections:
-            with self._calls.translated(f"drop {collection}"):
+            with self._calls.writing(f"drop {collection}"):
                 self._calls.client.drop_collection(collection, retry_times=0)
 
     def _find(self, gallery: str, fingerprint: str) -> Generation:
@@ -212,7 +212,7 @@ def _make_current(calls: MilvusCalls, gallery: str, card: ModelCard) -> None:
     from pymilvus import MilvusException
 
     try:
-        with calls.translated("create an alias"):
+        with calls.writing("create an alias"):
             calls.client.create_alias(name_images(gallery, card.fingerprint), name_alias(gallery), retry_times=0)
     except Exception as error:
         described = calls.describe(name_alias(gallery))

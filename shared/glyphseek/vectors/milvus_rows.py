@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from glyphseek.deadlines import deadline_bound
 from glyphseek.errors import GalleryDamaged
 from glyphseek.types import ImageRecord
 from glyphseek.vectors.catalogue import read_record
@@ -87,11 +88,12 @@ class MilvusRows:
         """Remove images, row first; unknown ids are ignored. A removed image is in no answer that is asked for later,
         by whichever process."""
         pks = [image_key(self._tenant, image_id) for image_id in dict.fromkeys(image_ids) if fits_key(image_id)]
-        for start in range(0, len(pks), _IMAGES_PER_CALL):
-            part = pks[start : start + _IMAGES_PER_CALL]
-            writings = self.read_writings(part)
-            self._calls.delete(self._generation.images, part)
-            self.drop_vectors(writings)
+        with deadline_bound(None):
+            for start in range(0, len(pks), _IMAGES_PER_CALL):
+                part = pks[start : start + _IMAGES_PER_CALL]
+                writings = self.read_writings(part)
+                self._calls.delete(self._generation.images, part)
+                self.drop_vectors(writings)
 
     def read_writings(self, pks: Sequence[str]) -> dict[str, Writing]:
         """Return by primary key which writing of an image counts."""

@@ -22,6 +22,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from glyphseek.deadlines import deadline_bound
 from glyphseek.errors import InputError, SettingError
 from glyphseek.filters import Filter
 from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHit
@@ -55,8 +56,10 @@ class MilvusStore:
     """A vector store on a Milvus server; safe to use from several threads and several processes at once.
 
     Every call has a deadline and raises StoreUnavailable, naming the server, when it does not answer; the store goes on
-    by itself when the server is back. Answers are as exact as the index: exact with FLAT, and for what was written too
-    recently to be indexed; ties are ordered by image id then instance among up to 16,384 rows.
+    by itself when the server is back. What reads ends at the deadline of its caller too (see `deadlines`), with
+    DeadlineExceeded; putting and deleting are not cut off half way. Answers are as exact as the index: exact with FLAT,
+    and for what was written too recently to be indexed; ties are ordered by image id then instance among up to 16,384
+    rows.
     """
 
     @classmethod
@@ -115,10 +118,11 @@ class MilvusStore:
             self._check_metadata()
         pks = [self._pk_of(record.image_id) for record in records]
         start = 0
-        for end in _cut_batches(vectors):
-            part = slice(start, end)
-            self._put_at_once(pks[part], records[part], vectors[part])
-            start = end
+        with deadline_bound(None):
+            for end in _cut_batches(vectors):
+                part = slice(start, end)
+                self._put_at_once(pks[part], records[part], vectors[part])
+                start = end
 
     def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
         """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.

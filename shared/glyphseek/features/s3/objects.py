@@ -61,7 +61,7 @@ class S3Objects:
 
         An object over the limit is not read: it comes back empty, which whoever opens it will name damaged.
         """
-        end = asyncio.get_running_loop().time() + (self._settings.timeout_s if timeout_s is None else timeout_s)
+        end = self._end_of(timeout_s)
         return list(await asyncio.gather(*(self._get_one(name, end) for name in names)))
 
     async def size(self, name: str) -> int | None:
@@ -91,15 +91,15 @@ class S3Objects:
             async with self._bounded("delete", names[0]):
                 await self._repeat(lambda: obstore.delete_async(self._store, list(names)))
 
-    async def check(self) -> None:
-        """Ask the bucket for one name."""
+    async def check(self, *, timeout_s: float | None = None) -> None:
+        """Ask the bucket for one name, within the settings' limit unless another is given."""
         import obstore
 
         async def ask() -> None:
             async for _ in obstore.list(self._store, chunk_size=1):
                 return
 
-        async with self._bounded("list", self._settings.prefix):
+        async with self._bounded("list", self._settings.prefix, end=self._end_of(timeout_s)):
             await self._repeat(ask)
 
     def list(self, folder: str | None = None) -> Iterator[str]:
@@ -155,11 +155,12 @@ class S3Objects:
     @asynccontextmanager
     async def _bounded(self, action: str, name: str, *, end: float | None = None) -> AsyncGenerator[None]:
         """Hold one of the slots, until the deadline at most, and translate errors."""
-        if end is None:
-            end = asyncio.get_running_loop().time() + self._settings.timeout_s
         with self._translated(action, name):
-            async with asyncio.timeout_at(end), self._slots:
+            async with asyncio.timeout_at(self._end_of(None) if end is None else end), self._slots:
                 yield
+
+    def _end_of(self, timeout_s: float | None) -> float:
+        return asyncio.get_running_loop().time() + (self._settings.timeout_s if timeout_s is None else timeout_s)
 
     @contextmanager
     def _translated(self, action: str, name: str) -> Generator[None]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from glyphseek.deadlines import time_left
 from glyphseek.errors import InputError, StoreError
 from glyphseek.features.keys import check_key
 from glyphseek.features.s3.hedging import Hedge
@@ -29,8 +30,8 @@ class S3FeatureStore:
     def __init__(self, settings: S3Settings) -> None:
         """Connect and ask the bucket for a name.
 
-        Raises StoreUnavailable when the server does not answer, refuses the keys, or has no such bucket; MissingExtra
-        when the client is not installed.
+        Raises StoreUnavailable when the server does not answer in the caller's time, refuses the keys, or has no such
+        bucket; MissingExtra when the client is not installed.
         """
         self._settings = settings
         self._loop = asyncio.new_event_loop()
@@ -38,7 +39,7 @@ class S3FeatureStore:
         self._thread.start()
         try:
             self._objects = S3Objects(settings)
-            self._run(self._objects.check())
+            self._run(self._objects.check(timeout_s=time_left(settings.timeout_s)))
         except BaseException:
             self.close()
             raise
@@ -62,7 +63,8 @@ class S3FeatureStore:
     def get(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the blobs in the order of the keys; None where there is none. One round of parallel requests.
 
-        Raises StoreUnavailable when one of them cannot be read before the deadline; `get_each` returns the others.
+        Raises StoreUnavailable when one of them cannot be read before the deadline, the caller's (see `deadlines`) or
+        the store's own; `get_each` returns the others.
         """
         blobs: list[bytes | None] = []
         for found in self.get_each(keys):
@@ -72,8 +74,13 @@ class S3FeatureStore:
         return blobs
 
     def get_each(self, keys: Sequence[str], *, timeout_s: float | None = None) -> list[bytes | StoreError | None]:
-        """Return for each key its blob, None where there is none, or why it could not be read before the deadline."""
-        return self._run(self._objects.get([self._name_of(key) for key in keys], timeout_s=timeout_s))
+        """Return for each key its blob, None where there is none, or why it could not be read before the deadline.
+
+        Without a `timeout_s` that is the caller's, or the store's own if it is sooner. Raises DeadlineExceeded when the
+        caller's is over already.
+        """
+        left_s = time_left(self._settings.timeout_s) if timeout_s is None else timeout_s
+        return self._run(self._objects.get([self._name_of(key) for key in keys], timeout_s=left_s))
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove blobs; unknown keys are ignored. Raises StoreUnavailable; some may be removed then."""
