@@ -86,6 +86,17 @@ def test_adapter_and_head_do_not_change_the_backbones_hash() -> None:
     assert hash_backbone(network) == before
 
 
+def test_attention_that_is_yet_to_be_trained_does_not_change_the_backbones_hash() -> None:
+    network = toy_network()
+    before = hash_backbone(network)
+    attention = network.backbone.trainable_attention()
+    assert attention is not None
+    for value in attention.parameters():
+        torch.nn.init.ones_(value)
+
+    assert hash_backbone(network) == before
+
+
 def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"not a picture")
 

@@ -88,11 +88,17 @@ def stack_tokens(photos: Sequence[PhotoTokens]) -> tuple[Tensor, Tensor]:
 
 
 def hash_backbone(network: Cayn) -> str:
-    """Return 16 hex digits of the backbone's settings and weights: tokens of two backbones never mix."""
-    settings = network.settings
+    """Return 16 hex digits of the backbone's settings and weights: tokens of two backbones never mix.
+
+    Attention that is yet to be trained comes after the tokens, and starts anew with every seed: it does not count.
+    """
+    settings, attention = network.settings, network.backbone.trainable_attention()
+    later = [f"{name}." for name, module in network.backbone.named_modules() if module is attention]
     told = [type(settings.backbone).__name__, asdict(settings.backbone)]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for name, value in sorted(network.backbone.state_dict().items()):
+        if name.startswith(tuple(later)):
+            continue
         digest.update(name.encode())
         digest.update(value.contiguous().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,13 +13,36 @@ from torch.nn.utils.rnn import pad_sequence
 from glyphseek.evaluation.metrics import BoolArray, average_precision, rank_hits
 from glyphseek.models.cayn.head import match_probability
 from glyphseek.models.cayn.network import Cayn, EncodedImages, EncodedTexts
+from glyphseek.models.cayn.pfca import pooled_cosine
+from glyphseek.ranking import fuse
 from glyphseek.training.cayn.cache import TokenCache, stack_tokens
 from glyphseek.training.cayn.photos import WordPhoto
 from glyphseek.training.cayn.stage import TextCache, Trainee
-from glyphseek.types import FloatArray
+from glyphseek.types import Calibration, FloatArray, Fusion
 
 RERANKED = 32
 CHUNK = 16
+HEADLESS = Calibration(slope=10.0, offset=-7.0, threshold=0.5)
+"""What makes a probability of a softmax-pooled cosine: the curve of a model that nobody has calibrated."""
+IN_FRONT = 1.0
+"""Puts match probabilities above every cosine: the reranked stay in front."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Q words asked over all N photos: cosines_QN, match probabilities_QN, and relevant_QN, which photos have them."""
+
+    cosines_QN: FloatArray
+    probabilities_QN: FloatArray
+    relevant_QN: BoolArray
+
+    def map_percent(self, depth: int, fusion: Fusion = Fusion.SUM) -> float:
+        """Return mAP in percent after a rerank of each word's first `depth` photos; 0 leaves the order of recall."""
+        scores_QN = self.cosines_QN.copy()
+        best_QK = np.argsort(-self.cosines_QN, axis=1, kind="stable")[:, :depth]
+        fused_QN = fuse(self.cosines_QN, self.probabilities_QN, fusion) + (IN_FRONT if fusion is Fusion.MATCH else 0)
+        np.put_along_axis(scores_QN, best_QK, np.take_along_axis(fused_QN, best_QK, 1), 1)
+        return mean_average_precision(scores_QN, self.relevant_QN)
 
 
 class AdapterValidation:
@@ -28,23 +52,29 @@ class AdapterValidation:
         self._photos, self._tokens, self._texts = list(photos), tokens, texts
         self._shortest = shortest
 
-    @torch.no_grad()
     def __call__(self, network: Trainee) -> dict[str, float]:
         """Return mAP (%) of recall, and after the rerank of each query's first 32 where the model has a head."""
+        asked = self.ask(network)
+        if asked is None:
+            return {}
+        figures = {"recall_map": asked.map_percent(0)}
+        return figures if network.whole.head is None else figures | {"rerank_map": asked.map_percent(RERANKED)}
+
+    @torch.no_grad()
+    def ask(self, network: Trainee) -> Asked | None:
+        """Return what the network says of every word and photo; None where there is no word."""
         whole = network.whole
         limit = whole.settings.max_query_characters
         words = sorted({word for photo in self._photos for word in photo.words if self._shortest <= len(word) <= limit})
         if not words:
-            return {}
+            return None
         whole.eval()
         texts, images = self._texts.read(words), self._encode(whole)
-        cosines_QN = texts.global_QE @ images.global_BE.T
-        relevant_QN = np.array([[word in photo.words for photo in self._photos] for word in words])
-        figures = {"recall_map": mean_average_precision(cosines_QN.cpu().numpy(), relevant_QN)}
-        if whole.head is not None:
-            reranked_QN = rerank(whole, texts, images, cosines_QN)
-            figures["rerank_map"] = mean_average_precision(reranked_QN.cpu().numpy(), relevant_QN)
-        return figures
+        return Asked(
+            cosines_QN=(texts.global_QE @ images.global_BE.T).cpu().numpy(),
+            probabilities_QN=match_all(whole, texts, images).cpu().numpy(),
+            relevant_QN=np.array([[word in photo.words for photo in self._photos] for word in words]),
+        )
 
     def _encode(self, whole: Cayn) -> EncodedImages:
         """Return all photos, their grids as rows of one length; a few go through the network at a time."""
@@ -63,14 +93,20 @@ class AdapterValidation:
         return whole.encode_tokens(tokens_BHWC.to(device), is_padding_BHW.to(device), compact=True)
 
 
-def rerank(network: Cayn, texts: EncodedTexts, images: EncodedImages, cosines_QN: Tensor) -> Tensor:
-    """Return the cosines with the match probability added for the first `RERANKED` images of each query."""
-    scores_QN = cosines_QN.clone()
-    for query, row in enumerate(cosines_QN):
-        best = row.topk(min(RERANKED, len(row))).indices
-        asked = texts.take(torch.full_like(best, query))
-        scores_QN[query, best] += match_probability(network.match(asked, images.take(best)))
-    return scores_QN
+def match_all(network: Cayn, texts: EncodedTexts, images: EncodedImages) -> Tensor:
+    """Return the match probability of each text and image (Q, N).
+
+    Without a head it is made of the softmax-pooled cosine.
+    """
+    rows: list[Tensor] = []
+    for query in range(len(texts.global_QE)):
+        asked = texts.take(torch.full((len(images.global_BE),), query, device=texts.global_QE.device))
+        if network.head is not None:
+            rows.append(match_probability(network.match(asked, images)))
+            continue
+        cosines_N = pooled_cosine(asked.global_QE, network.look_at_images(asked, images))
+        rows.append(torch.sigmoid(HEADLESS.slope * cosines_N + HEADLESS.offset))
+    return torch.stack(rows)
 
 
 def mean_average_precision(scores_QN: FloatArray, relevant_QN: BoolArray) -> float:
