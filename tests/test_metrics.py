@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from glyphseek.errors import SettingError
 from glyphseek.metrics import Metrics, serve_metrics
 
 _COUNTER = """
@@ -18,6 +19,7 @@ import sys, time
 from glyphseek.metrics import Metrics, serve_metrics
 metrics = Metrics()
 metrics.requests.labels(sys.argv[1], "Rerank", "OK").inc(int(sys.argv[2]))
+metrics.requests_in_flight.labels(sys.argv[1]).inc(2)
 metrics.note_model(sys.argv[1], name="m", method="tdsl", fingerprint="f")
 serve_metrics(metrics, port=int(sys.argv[3]), retry_s=0.1)
 print("ready", flush=True)
@@ -97,11 +99,46 @@ def test_one_port_answers_for_all_processes_of_a_node_and_is_taken_over_when_its
         assert found["glyphseek_model_info", "b"] == 1
         first.kill()
         first.wait()
-        assert read(scrape_when_open(port))["glyphseek_requests_total", "b"] == 5
+        found = read(scrape_when_open(port))
+        assert found["glyphseek_requests_total", "a"] == 3
+        assert found["glyphseek_requests_total", "b"] == 5
     finally:
         for one in (first, second):
             one.kill()
             one.communicate()
+
+
+def test_what_a_killed_process_held_is_gone_and_what_it_counted_is_not(tmp_path: Path) -> None:
+    port = free_port()
+    first = start_counter(tmp_path, "a", 3, port)
+    second = start_counter(tmp_path, "b", 5, port)
+    try:
+        before = read(scrape_when_open(port))
+        for name in ("glyphseek_requests_in_flight", "glyphseek_model_info"):
+            assert before[name, "a"] == before[name, "b"] > 0
+        second.kill()
+        second.wait()
+        after = read(scrape(port))
+        for name in ("glyphseek_requests_in_flight", "glyphseek_model_info"):
+            assert after[name, "a"] == before[name, "a"]
+            assert (name, "b") not in after
+        assert after["glyphseek_requests_total", "b"] == 5
+    finally:
+        for one in (first, second):
+            one.kill()
+            one.communicate()
+
+
+def test_an_address_that_is_not_of_this_machine_is_refused_at_once() -> None:
+    with pytest.raises(SettingError, match=r"metrics cannot be had at 203\.0\.113\.1:\d+"):
+        serve_metrics(Metrics(), port=free_port(), host="203.0.113.1")
+
+
+def test_all_addresses_of_the_machine_may_be_answered_at() -> None:
+    port = free_port()
+    stop = serve_metrics(Metrics(), port=port, host="0.0.0.0")
+    assert "glyphseek_requests" in scrape(port)
+    stop()
 
 
 def start_counter(folder: Path, service: str, count: int, port: int) -> subprocess.Popen[str]:

@@ -2,27 +2,36 @@
 
 Services are many processes, and each counts for itself. With `PROMETHEUS_MULTIPROC_DIR` naming a folder of the node,
 set before a process starts, prometheus-client keeps the counts in files there, and whichever process of the node holds
-the documented port answers for all of them: one place to scrape a node.
+the documented port answers for all of them: one place to scrape a node. What a process has counted stays when it ends;
+what it held at that moment, such as requests in flight or models, goes with it. Files are named after process ids, so
+processes that do not see each other, as those of two containers, must not share a folder.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
+import os
+import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import ValueClass
+
+from glyphseek.errors import SettingError
 
 # A search takes 10 to 100 ms, a hop 1 to 5, and what is past its deadline seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _LOG = logging.getLogger(__name__)
+_HELD_NOW = re.compile(r"gauge_live[a-z]*_(\d+)\.db")
 _RATIOS = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
 
@@ -41,7 +50,10 @@ class Metrics:
             "rejected_requests", "Requests refused because too many were there.", "service", "method"
         )
         self.errors = self._counter("errors", "Requests that failed, by kind of error.", "service", "kind")
-        self.queue_items = self._gauge("queue_items", "Requests or images waiting for a batch.", "service")
+        self.queue_items = self._gauge("queue_items", "Requests waiting for a thread or at work in one.", "service")
+        self.batch_queue_items = self._gauge(
+            "batch_queue_items", "Items waiting for a batch of a model.", "service", "model", "fingerprint"
+        )
         self.queue_seconds = self._histogram("queue_seconds", "Time spent waiting for a batch.", _SECONDS, "service")
         self.batch_items = self._histogram("batch_items", "Items of one batch.", _ITEMS, "service", "operation")
         self.inference_seconds = self._histogram(
@@ -102,18 +114,20 @@ def serve_metrics(metrics: Metrics, *, port: int, host: str = "127.0.0.1", retry
     """Answer Prometheus on the port of the node, and return what stops it. Port 0 does nothing.
 
     Where counts are shared by the node, another process may hold the port and answers for this one too; then this one
-    tries again every `retry_s` seconds, and takes over when the other ends.
+    tries again every `retry_s` seconds, and takes over when the other ends. Raises SettingError for a host or port that
+    this machine cannot listen at.
     """
     if port == 0:
         return lambda: None
     door = _Door(metrics, host, port)
+    if door.open():
+        return door.close
+    _LOG.info("metrics_port_taken port=%d", port)
     stopped = threading.Event()
 
     def keep_trying() -> None:
-        if not door.open():
-            _LOG.info("metrics_port_taken port=%d", port)
-            while not stopped.wait(retry_s) and not door.open():
-                continue
+        while not stopped.wait(retry_s) and not door.open():
+            continue
 
     thread = threading.Thread(target=keep_trying, name="metrics", daemon=True)
     thread.start()
@@ -140,9 +154,9 @@ class _Door:
             registry = _registry_of_node() or self._metrics.registry
             self._server = start_http_server(self._port, addr=self._host, registry=registry)
         except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            return False
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise SettingError(f"metrics cannot be had at {self._host}:{self._port}: {error.strerror}") from error
         return True
 
     def close(self) -> None:
@@ -154,10 +168,38 @@ class _Door:
             thread.join()
 
 
+class _NodeCollector(MultiProcessCollector):
+    """Reads the counts of every process of the node, and what those hold that are still there."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all metrics as they are now."""
+        _forget_the_dead(Path(self._path))
+        return super().collect()
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Remove what processes held that ended without a word: prometheus-client wants to be told, and nobody else is."""
+    for file in folder.iterdir():
+        found = _HELD_NOW.fullmatch(file.name)
+        if found is not None and not _is_alive(int(found[1])):
+            with suppress(FileNotFoundError):  # another process answers for the node at the same moment
+                file.unlink()
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
 def _registry_of_node() -> CollectorRegistry | None:
     """Return what reads the counts of every process of the node, or None where this process counts alone."""
     if ValueClass.__name__ != "MmapedValue":  # prometheus-client chose when it was imported
         return None
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    _NodeCollector(registry)
     return registry
