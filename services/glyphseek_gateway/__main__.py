@@ -80,7 +80,7 @@ async def _serve(config: Config) -> None:
     metrics = Metrics()
     gateway = assemble(config, metrics)
     stop_tracing = set_up_tracing(SERVICE, otlp_endpoint=config.otlp_endpoint)
-    stop_metrics = serve_metrics(metrics, port=config.metrics_port)
+    stop_metrics = serve_metrics(metrics, host=config.metrics_host, port=config.metrics_port)
     host = choose_host(config.host, has_keys=bool(config.api_keys_file))
     try:
         async with listening(gateway, Doors(host=host, http_port=config.http_port, grpc_port=config.grpc_port)) as at:

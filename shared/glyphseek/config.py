@@ -41,7 +41,8 @@ class Config:
     cache_bytes: opened blobs kept by each reranker and each matcher.
     service_token: secret by which services know each other; without one they answer callers on their own machine only.
     encoder, reranker, matcher: addresses as `host:port`, or `host:port/application` behind Ray Serve.
-    host, http_port, grpc_port: where the gateway listens. metrics_port: one for all processes of a node, 0 for none.
+    host, http_port, grpc_port: where the gateway listens. metrics_port: one for all processes of a node, 0 for none;
+        metrics_host: the address it is at, loopback unless a Prometheus elsewhere shall reach it.
     api_keys_file: named keys with scopes; without one the gateway only listens on loopback.
     allowed_buckets: buckets that photos may be added from by URI.
     max_searches, max_ingests: at once in one gateway. max_queued: searches that may wait. upload_idle_s: how long a
@@ -77,6 +78,7 @@ class Config:
     http_port: int = 8000
     grpc_port: int = 50060
     metrics_port: int = 9464
+    metrics_host: str = "127.0.0.1"
     api_keys_file: str = ""
     allowed_buckets: tuple[str, ...] = ()
     max_searches: int = 8

@@ -46,6 +46,16 @@ def test_a_port_that_nobody_can_know_is_refused() -> None:
     check_ports(replace(_config(), metrics_port=0), is_plain=True)
 
 
+@pytest.mark.parametrize(
+    ("host", "told"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("10.1.2.3", "10.1.2.3")]
+)
+def test_metrics_are_told_at_an_address_that_answers(tmp_path: Path, host: str, told: str) -> None:
+    config = replace(_config(), metrics_host=host)
+    launch = plan_plain(config, counts=tmp_path)
+    assert launch.metrics == f"http://{told}:{config.metrics_port}/metrics"
+    assert {one.environment["GLYPHSEEK_METRICS_HOST"] for one in launch.commands} == {host}
+
+
 def test_plain_processes_share_one_configuration_and_one_folder_of_counts(tmp_path: Path) -> None:
     config = replace(_config(), s3_secret_key="hidden")
     launch = plan_plain(config, counts=tmp_path)

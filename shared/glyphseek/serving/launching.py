@@ -14,6 +14,7 @@ from glyphseek.serving.cluster import TUNING
 from glyphseek.serving.supervising import Command
 
 LOOPBACK = "127.0.0.1"
+_ANYWHERE = ("", "0.0.0.0", "::")  # addresses that loopback is among
 PLAIN = ("encoder", "reranker", "matcher", "gateway")
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -85,5 +86,10 @@ def _launch(config: Config, commands: list[Command], *, grpc_application: str) -
         commands=tuple(commands),
         http=f"http://{host}:{config.http_port}",
         grpc=f"{host}:{config.grpc_port}" + (f"/{grpc_application}" if grpc_application else ""),
-        metrics=f"http://{LOOPBACK}:{config.metrics_port}/metrics" if config.metrics_port else "",
+        metrics=_address_of_metrics(config),
     )
+
+
+def _address_of_metrics(config: Config) -> str:
+    host = LOOPBACK if config.metrics_host in _ANYWHERE else config.metrics_host
+    return f"http://{host}:{config.metrics_port}/metrics" if config.metrics_port else ""

@@ -68,7 +68,7 @@ async def _serve(name: str, assemble: Assemble[S], config: Config, settings: Ser
         asyncio.get_running_loop().add_signal_handler(one, stopping.set)
     metrics = Metrics()
     stop_tracing = set_up_tracing(name, otlp_endpoint=config.otlp_endpoint)
-    stop_metrics = serve_metrics(metrics, port=config.metrics_port)
+    stop_metrics = serve_metrics(metrics, host=config.metrics_host, port=config.metrics_port)
     try:
         service = await asyncio.to_thread(assemble, config, metrics)
         try:

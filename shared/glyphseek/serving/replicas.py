@@ -38,7 +38,7 @@ class Replica(Generic[S]):
         self.service = assemble(config, metrics)
         self._stops = [
             set_up_tracing(name, otlp_endpoint=config.otlp_endpoint),
-            serve_metrics(metrics, port=config.metrics_port),
+            serve_metrics(metrics, host=config.metrics_host, port=config.metrics_port),
             self.service.close,
         ]
 
