@@ -9,6 +9,7 @@ Its HTTP comes through Serve's HTTP proxy, its gRPC through Serve's gRPC proxy, 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import cast
 
@@ -48,7 +49,7 @@ class GatewayReplica:
         self._gateway = assemble(config, metrics, sends_request_id=False)
         self._stops = [
             set_up_tracing(SERVICE, otlp_endpoint=config.otlp_endpoint),
-            serve_metrics(metrics, port=config.metrics_port),
+            serve_metrics(metrics, host=config.metrics_host, port=config.metrics_port),
             self._gateway.close,
         ]
 
@@ -79,8 +80,9 @@ class GatewayReplica:
         self, requests: AsyncIterator[ingest.AddImagesRequest], grpc_context: GrpcContext
     ) -> AsyncGenerator[ingest.AddImagesResponse]:
         """Add photos while they arrive."""
-        async for answer in self._gateway.ingest.AddImages(requests, grpc_context):
-            yield answer
+        async with aclosing(self._gateway.ingest.AddImages(requests, grpc_context)) as answers:
+            async for answer in answers:
+                yield answer
         if cast(RayServegRPCContext, grpc_context).code() not in (None, StatusCode.OK):
             raise ServiceError("the stream ended early")  # else Serve forgets the status that was set
 

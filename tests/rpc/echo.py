@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
+from queue import SimpleQueue
 
 from fakes.serving import Offer
 
@@ -62,18 +63,27 @@ class EchoServicer:
 
 
 class StreamServicer:
-    """Answers each image with its id until one is called `bug` or `query`."""
+    """Answers each image with its id until one is called `bug` or `query`; `large` gets an answer of 8 MiB.
 
-    def __init__(self) -> None:
-        self.calls = Calls("stream")
+    `ended` has the request id of every call that is over, as it is known at that moment.
+    """
+
+    def __init__(self, calls: Calls | None = None) -> None:
+        self.calls = calls or Calls("stream")
+        self.ended: SimpleQueue[str] = SimpleQueue()
 
     @translated_stream
     async def AddImages(
         self, request: AsyncIterator[ingest_service_pb2.AddImagesRequest], grpc_context: GrpcContext
-    ) -> AsyncIterator[ingest_service_pb2.AddImagesResponse]:
-        async for one in request:
-            if one.image_id == "bug":
-                raise ValueError("password of the store")
-            if one.image_id == "query":
-                raise QueryError("not this one")
-            yield ingest_service_pb2.AddImagesResponse(image_id=one.image_id)
+    ) -> AsyncGenerator[ingest_service_pb2.AddImagesResponse]:
+        try:
+            async for one in request:
+                if one.image_id == "bug":
+                    raise ValueError("password of the store")
+                if one.image_id == "query":
+                    raise QueryError("not this one")
+                padding = "x" * (8 * 2**20 if one.image_id == "large" else 0)
+                yield ingest_service_pb2.AddImagesResponse(image_id=one.image_id, failure_message=padding)
+        finally:
+            call = current_call()
+            self.ended.put("" if call is None else call.request_id)

@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
@@ -8,8 +9,12 @@ from rpc.echo import EchoServicer, StreamServicer
 
 from glyphseek.api.v1.ingest_service_pb2 import AddImagesRequest, AddImagesResponse
 from glyphseek.errors import GlyphseekError, QueryError, ServiceUnavailable
+from glyphseek.metrics import Metrics
+from glyphseek.rpc.calls import Calls
 from glyphseek.rpc.client import Client, StreamMethod
+from glyphseek.rpc.context import call_bound, start_call
 from glyphseek.rpc.endpoint import Endpoint
+from glyphseek.serving.guarding import GuardedCalls
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -38,6 +43,27 @@ def test_a_stream_that_is_left_is_cancelled() -> None:
         assert [one.image_id for one in again] == ["b"]
 
 
+@pytest.mark.parametrize("kind", [Calls, GuardedCalls])
+def test_a_stream_whose_caller_leaves_while_an_answer_is_sent_ends_in_its_own_call(
+    kind: type[Calls], caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics = Metrics()
+    servicer = StreamServicer(kind("stream", metrics=metrics))
+    with served_stream(servicer) as port, Client(Endpoint(host="127.0.0.1", port=port), service="stream") as client:
+        for place in range(5):
+            with call_bound(start_call(request_id=f"r-{place}")):
+                requests = [AddImagesRequest(image_id=one) for one in ["a"] + 9 * ["large"]]
+                answers = client.stream(_add_images(client), requests, timeout_s=30.0)
+                assert next(answers).image_id == "a"
+                answers.close()  # nobody reads what is on its way
+            assert servicer.ended.get(timeout=20) == f"r-{place}"
+        again = client.stream(_add_images(client), [AddImagesRequest(image_id="b")], timeout_s=10.0)
+        assert [one.image_id for one in again] == ["b"]
+    told = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert not [one.getMessage() for one in told if not one.name.startswith("grpc")]  # which may say it cannot send
+    assert 'glyphseek_requests_in_flight{service="stream"} 0.0' in metrics.expose().decode()
+
+
 def _add_images(client: Client) -> StreamMethod[AddImagesRequest, AddImagesResponse]:
     return client.channel.stream_stream(
         "/glyphseek.test.Stream/AddImages",
@@ -47,14 +73,15 @@ def _add_images(client: Client) -> StreamMethod[AddImagesRequest, AddImagesRespo
 
 
 @contextmanager
-def served_stream() -> Generator[int]:
+def served_stream(servicer: StreamServicer | None = None) -> Generator[int]:
     """Serve a `StreamServicer` beside another service; give the port."""
+    stream = servicer or StreamServicer()
     service, echo, add_echo = EchoServicer().offer()
 
     def add_both(servicer: object, server: grpc.aio.Server) -> None:
         add_echo(servicer, server)
         handler = grpc.stream_stream_rpc_method_handler(
-            StreamServicer().AddImages,
+            stream.AddImages,
             request_deserializer=AddImagesRequest.FromString,
             response_serializer=AddImagesResponse.SerializeToString,
         )

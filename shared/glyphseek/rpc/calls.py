@@ -16,7 +16,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import aclosing
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
@@ -28,6 +29,7 @@ from glyphseek.errors import DeadlineExceeded, GlyphseekError, Overloaded, Query
 from glyphseek.metrics import Metrics
 from glyphseek.rpc.context import CallContext, call_bound, read_metadata
 from glyphseek.rpc.status import status_of
+from glyphseek.rpc.stepping import in_one_context
 from glyphseek.rpc.wire_errors import DETAILS_KEY, encode_error, encode_internal
 from glyphseek.tracing import span
 
@@ -81,15 +83,26 @@ class Calls:
         return cast(A, await _refuse(grpc_context, status))
 
     async def stream(
-        self, method: str, grpc_context: GrpcContext, work: Callable[[], AsyncIterator[A]]
+        self, method: str, grpc_context: GrpcContext, work: Callable[[], AsyncGenerator[A]]
     ) -> AsyncGenerator[A]:
-        """Yield what `work` yields, as `answer` does; an error ends the stream with its status."""
+        """Yield what `work` yields, as `answer` does; an error ends the stream with its status.
+
+        Closing it, or dropping it, ends the work too.
+        """
+        async with aclosing(in_one_context(self._stream(method, grpc_context, work))) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def _stream(
+        self, method: str, grpc_context: GrpcContext, work: Callable[[], AsyncGenerator[A]]
+    ) -> AsyncGenerator[A]:
         call = _read_call(grpc_context)
         with call_bound(call), span(f"{self._service}.{method}"), _Entry(self, method, call) as entry:
             try:
                 _check_time(call)
-                async for answer in work():
-                    yield answer
+                async with aclosing(work()) as answers:
+                    async for answer in answers:
+                        yield answer
             except Exception as error:  # noqa: BLE001 - the edge of the process: told apart and logged there
                 status = entry.fail(error)
             else:
@@ -149,15 +162,17 @@ def translated(
 
 
 def translated_stream(
-    method: Callable[[S, Q, GrpcContext], AsyncIterator[A]],
+    method: Callable[[S, Q, GrpcContext], AsyncGenerator[A]],
 ) -> Callable[[S, Q, GrpcContext], AsyncGenerator[A]]:
     """Make an async generator `(self, request or requests, grpc_context)` a streaming rpc; see `Calls.stream`."""
 
     @wraps(method)
     async def answer(self: S, request: Q, grpc_context: GrpcContext) -> AsyncGenerator[A]:
         name = method.__name__
-        async for one in self.calls.stream(name, grpc_context, lambda: method(self, request, grpc_context)):
-            yield one
+        answers = self.calls.stream(name, grpc_context, lambda: method(self, request, grpc_context))
+        async with aclosing(answers):
+            async for one in answers:
+                yield one
 
     setattr(answer, _TRANSLATED, True)
     return answer

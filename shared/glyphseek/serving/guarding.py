@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Protocol, TypeVar, cast
 from urllib.parse import unquote
 
@@ -45,17 +46,19 @@ class GuardedCalls(Calls):
         return await super().answer(method, grpc_context, guarded)
 
     async def stream(
-        self, method: str, grpc_context: GrpcContext, work: Callable[[], AsyncIterator[A]]
+        self, method: str, grpc_context: GrpcContext, work: Callable[[], AsyncGenerator[A]]
     ) -> AsyncGenerator[A]:
         """Yield what `work` yields, as `Calls` does."""
 
         async def guarded() -> AsyncGenerator[A]:
             self._check(grpc_context)
-            async for one in work():
-                yield one
+            async with aclosing(work()) as answers:
+                async for one in answers:
+                    yield one
 
-        async for answer in super().stream(method, grpc_context, guarded):
-            yield answer
+        async with aclosing(super().stream(method, grpc_context, guarded)) as answers:
+            async for answer in answers:
+                yield answer
 
     def _check(self, grpc_context: GrpcContext) -> None:
         if self._token:
