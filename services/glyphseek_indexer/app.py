@@ -42,6 +42,7 @@ from glyphseek_indexer.guarding import Attempts, Guard
 from glyphseek_indexer.job import Job
 from glyphseek_indexer.known import Known
 from glyphseek_indexer.reading import PhotoReader, Reading
+from glyphseek_indexer.retrying import Patience
 from glyphseek_indexer.sources import PhotoSource, open_source
 
 _NAMES = 64
@@ -192,7 +193,8 @@ class _Reader:
             book=_RayBook(plan.attempts),
             name_of=str,
             work=reader.read,
-            leave_out=lambda name, skip, again: Reading(name=name, skip=skip, is_worth_a_try=again),
+            leave_out=lambda name, skip, again: Reading(name=name, skip=skip, again=again),
+            patience=Patience(seconds=plan.request.patience_s),
         )
 
     def __call__(self, table: Table) -> Table:
@@ -219,7 +221,8 @@ class _Encoder:
             book=_RayBook(plan.attempts),
             name_of=attrgetter("name"),
             work=partial(encode_readings, encoder),
-            leave_out=lambda one, skip, again: Outcome(name=one.name, skip=skip, is_worth_a_try=again),
+            leave_out=lambda one, skip, again: Outcome(name=one.name, skip=skip, again=again),
+            patience=Patience(seconds=plan.request.patience_s),
         )
 
     def __call__(self, table: Table) -> Table:

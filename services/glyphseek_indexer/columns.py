@@ -12,13 +12,14 @@ from glyphseek.indexing import OpenedPhoto, Skip, StoredImage
 from glyphseek.types import ImageRecord
 from glyphseek_indexer.committing import Outcome
 from glyphseek_indexer.reading import Reading
+from glyphseek_indexer.retrying import Again
 
 NAME = "name"
 _IMAGE = [
     (NAME, pa.large_string()),
     ("kind", pa.string()),
     ("message", pa.string()),
-    ("is_worth_a_try", pa.bool_()),
+    ("again", pa.string()),
     ("image_id", pa.string()),
     ("content_hash", pa.string()),
     ("width", pa.int64()),
@@ -44,7 +45,7 @@ class _Row(TypedDict):
     name: str
     kind: str | None
     message: str | None
-    is_worth_a_try: bool
+    again: str
     image_id: str | None
     content_hash: str
     width: int
@@ -88,7 +89,7 @@ def outcomes_of(table: Table) -> list[Outcome]:
 
 
 def _write_reading(reading: Reading) -> dict[str, object]:
-    row = _begin(reading.name, reading.skip, reading.is_worth_a_try)
+    row = _begin(reading.name, reading.skip, reading.again)
     if reading.photo is not None:
         height, width, _ = reading.photo.pixels.shape
         row |= dict[str, object](rows=height, columns=width, pixels=reading.photo.pixels.tobytes())
@@ -98,13 +99,13 @@ def _write_reading(reading: Reading) -> dict[str, object]:
 
 def _read_reading(row: _Row) -> Reading:
     if row["image_id"] is None:
-        return Reading(name=row["name"], skip=_read_skip(row), is_worth_a_try=row["is_worth_a_try"])
+        return Reading(name=row["name"], skip=_read_skip(row), again=Again(row["again"]))
     pixels = np.frombuffer(row["pixels"], np.uint8).reshape(row["rows"], row["columns"], 3)
     return Reading(name=row["name"], photo=OpenedPhoto(record=_read_record(row, 0), pixels=pixels))
 
 
 def _write_outcome(outcome: Outcome) -> dict[str, object]:
-    row = _begin(outcome.name, outcome.skip, outcome.is_worth_a_try)
+    row = _begin(outcome.name, outcome.skip, outcome.again)
     if outcome.stored is not None:
         count, width = outcome.stored.vectors.shape
         vectors = outcome.stored.vectors.astype(np.float32, copy=False).tobytes()
@@ -116,15 +117,15 @@ def _write_outcome(outcome: Outcome) -> dict[str, object]:
 
 def _read_outcome(row: _Row) -> Outcome:
     if row["image_id"] is None:
-        return Outcome(name=row["name"], skip=_read_skip(row), is_worth_a_try=row["is_worth_a_try"])
+        return Outcome(name=row["name"], skip=_read_skip(row), again=Again(row["again"]))
     vectors = np.frombuffer(row["vectors"], np.float32).reshape(row["rows"], row["columns"])
     record = _read_record(row, row["instance_count"])
     return Outcome(name=row["name"], stored=StoredImage(record=record, vectors=vectors, reused=row["reused"]))
 
 
-def _begin(name: str, skip: Skip | None, is_worth_a_try: bool) -> dict[str, object]:
+def _begin(name: str, skip: Skip | None, again: Again) -> dict[str, object]:
     why = {} if skip is None else {"kind": skip.kind, "message": skip.message}
-    return {NAME: name, "is_worth_a_try": is_worth_a_try, **why}
+    return {NAME: name, "again": again.value, **why}
 
 
 def _describe(record: ImageRecord) -> dict[str, object]:

@@ -11,6 +11,7 @@ from glyphseek.errors import StoreUnavailable
 from glyphseek.indexing import Arrival, Intaken, Skip, StoredImage
 from glyphseek.ports import VectorStore
 from glyphseek.types import FloatArray, ImageRecord
+from glyphseek_indexer.retrying import Again
 
 T = TypeVar("T")
 
@@ -22,13 +23,13 @@ _LONGEST_PAUSE_S = 10.0
 class Outcome:
     """What became of one name: an image whose blob is stored, or why there is none; neither for what was known.
 
-    is_worth_a_try: the photo is left out for a reason that may pass.
+    again: whether a photo that is left out is tried again.
     """
 
     name: str
     stored: StoredImage | None = None
     skip: Skip | None = None
-    is_worth_a_try: bool = False
+    again: Again = Again.NEVER
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,7 +18,7 @@ def encode_readings(encoder: ImageEncoder, readings: Sequence[Reading]) -> list[
 
 
 def _pass_on(reading: Reading) -> Outcome:
-    return Outcome(name=reading.name, skip=reading.skip, is_worth_a_try=reading.is_worth_a_try)
+    return Outcome(name=reading.name, skip=reading.skip, again=reading.again)
 
 
 def _judge(name: str, stored: StoredImage | ImageError) -> Outcome:

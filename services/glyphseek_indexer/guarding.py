@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from glyphseek.errors import StoreUnavailable
 from glyphseek.indexing import Skip
+from glyphseek_indexer.retrying import Again, Patience, judge_failure
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -52,18 +54,19 @@ class Attempts:
 class Guard(Generic[Item, Result]):
     """Does the work of one stage on batches.
 
-    A batch that two workers died of is done one by one; a photo that two more died of is left out. An error of the work
-    leaves out its batch, to be tried again later.
+    A batch that two workers died of is done one by one; a photo that two more died of is left out. A store that does
+    not answer is waited for. Another error of the work, or that one past the patience, leaves out its batch, to be
+    tried again later.
 
-    work: of a batch, in order. leave_out: what to return for one item that is left out; `again` when it is worth trying
-    once more.
+    work: of a batch, in order; it may be done over. leave_out: what to return for one item that is left out.
     """
 
     stage: str
     book: AttemptBook
     name_of: Callable[[Item], str]
     work: Callable[[Sequence[Item]], list[Result]]
-    leave_out: Callable[[Item, Skip, bool], Result]
+    leave_out: Callable[[Item, Skip, Again], Result]
+    patience: Patience
 
     def run(self, items: Sequence[Item]) -> list[Result]:
         """Return what the work gives, or that it gave nothing, for each item in order."""
@@ -84,16 +87,29 @@ class Guard(Generic[Item, Result]):
             result = self._try([item])[0]
         else:
             message = f"{_TRIES_ALONE} workers died while they had this photo alone, in the stage of {self.stage}"
-            result = self.leave_out(item, Skip(name=name, kind=LOST, message=message), False)
+            result = self.leave_out(item, Skip(name=name, kind=LOST, message=message), Again.NEVER)
         self.book.end(key)
         return result
 
     def _try(self, items: Sequence[Item]) -> list[Result]:
         try:
-            return self.work(items)
+            return self._insist(items)
         except Exception as error:  # noqa: BLE001 - the edge of a worker: a job goes on without these photos
             _LOG.exception("batch_failed stage=%s images=%d", self.stage, len(items))
-            kind, message = type(error).__name__, str(error)
+            kind, message, again = type(error).__name__, str(error), judge_failure(error)
             return [
-                self.leave_out(item, Skip(name=self.name_of(item), kind=kind, message=message), True) for item in items
+                self.leave_out(item, Skip(name=self.name_of(item), kind=kind, message=message), again) for item in items
             ]
+
+    def _insist(self, items: Sequence[Item]) -> list[Result]:
+        """Do the work, again and again while the store does not answer and there is patience left."""
+        while True:
+            try:
+                results = self.work(items)
+            except StoreUnavailable as error:
+                if not self.patience.wait():
+                    raise
+                _LOG.warning("store_awaited stage=%s reason=%r", self.stage, error)
+            else:
+                self.patience.renew()
+                return results

@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from glyphseek.errors import GlyphseekError, ServiceUnavailable, StoreFull
+from glyphseek.errors import GlyphseekError, ServiceUnavailable, StoreFull, StoreUnavailable
 from glyphseek.indexing import IngestProgress, Skip
 from glyphseek.indexing import Outcome as Ending
 from glyphseek_indexer.committing import Counts, Outcome, RowWriter
+from glyphseek_indexer.retrying import Again
 from glyphseek_indexer.sources import PhotoSource
 
 MOST_FAILURES_IN_A_ROW = 256
 """When so many photos one after the other fail for a reason that may pass, it is not passing: the job ends early."""
-
+LONGEST_FAILING_S = 300.0
+LEAST_FAILURES_IN_A_ROW = 16
+"""The same of fewer photos, when each failed only after a long wait."""
 
 COMMIT_S = 10.0
 """Rows are committed at least so often while photos come back: what `glyphseek gc` waits for must be longer."""
@@ -46,6 +49,8 @@ class Job:
     _committed_s: float = 0.0
     _pending: dict[str, None] = field(default_factory=dict[str, None])
     _failures: int = 0
+    _failing_since_s: float = 0.0
+    _failed: dict[str, Skip] = field(default_factory=dict[str, Skip])
     _waiting: list[Outcome] = field(default_factory=list[Outcome])
 
     @property
@@ -60,6 +65,7 @@ class Job:
             self._committed_s = self.clock()
             self._pass()
             self._pass(is_last=True)  # what failed for a reason that may have passed
+            self._check_none_is_left()
         except KeyboardInterrupt:
             return Ending.CANCELLED, "interrupted; run again to go on"
         except StoreFull as error:
@@ -90,16 +96,40 @@ class Job:
         self._tell()
 
     def _note(self, outcome: Outcome, *, is_last: bool) -> None:
-        """Take in what is final. A name that came back before is done with; one worth a try waits for the last pass."""
-        if outcome.is_worth_a_try and outcome.skip is not None and not is_last:
-            self._failures += 1
-            if self._failures >= MOST_FAILURES_IN_A_ROW:
-                reason = f"{outcome.skip.kind}: {outcome.skip.message}"
-                raise ServiceUnavailable(f"the last {self._failures} photos failed, the last one for: {reason}")
-        elif outcome.name in self._pending:
+        """Take in what is final; a name that came back before is done with.
+
+        A photo worth another try waits for the last pass, and one that a store failed is never done with by that.
+        """
+        if outcome.name not in self._pending:
+            return
+        is_final = outcome.again is Again.NEVER or (is_last and outcome.again is Again.ONCE)
+        if outcome.skip is not None and not is_final:
+            self._failed[outcome.name] = outcome.skip
+            self._check_failures(outcome.skip)
+        else:
             del self._pending[outcome.name]
             self._failures = 0
             self._waiting.append(outcome)
+
+    def _check_failures(self, last: Skip) -> None:
+        now_s = self.clock()
+        self._failing_since_s = now_s if self._failures == 0 else self._failing_since_s
+        self._failures += 1
+        is_long = self._failures >= LEAST_FAILURES_IN_A_ROW and now_s - self._failing_since_s >= LONGEST_FAILING_S
+        if self._failures >= MOST_FAILURES_IN_A_ROW or is_long:
+            reason = f"{last.kind}: {last.message}"
+            raise ServiceUnavailable(f"the last {self._failures} photos failed, the last one for: {reason}")
+
+    def _check_none_is_left(self) -> None:
+        """Raise StoreFull or StoreUnavailable unless every name was done with: what is left is no fault of photos."""
+        if not self._pending:
+            return
+        skips = [self._failed[name] for name in self._pending if name in self._failed]
+        full = next((skip for skip in skips if skip.kind == StoreFull.__name__), None)
+        if full is not None:
+            raise StoreFull(full.message)
+        example = f", {skips[0].name!r} for: {skips[0].kind}: {skips[0].message}" if skips else ""
+        raise StoreUnavailable(f"{len(self._pending)} photos could not be read or stored{example}")
 
     def _commit(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from glyphseek.errors import ImageError, InputError
+from glyphseek.errors import GlyphseekError, ImageError, InputError, StoreError, StoreUnavailable
 from glyphseek.images import ImageLimits
 from glyphseek.indexing import EncodedFile, OpenedPhoto, Skip, hash_content, open_photo, photo_key
 from glyphseek.ports import FeatureStore
 from glyphseek_indexer.known import Known
+from glyphseek_indexer.retrying import Again, judge_failure
 from glyphseek_indexer.sources import PhotoSource
 
 
@@ -17,13 +18,13 @@ from glyphseek_indexer.sources import PhotoSource
 class Reading:
     """What reading one name gave: an open photo, or why it is left out, or neither for what the collection has.
 
-    is_worth_a_try: the photo is left out for a reason that may pass.
+    again: whether a photo that is left out is tried again.
     """
 
     name: str
     photo: OpenedPhoto | None = None
     skip: Skip | None = None
-    is_worth_a_try: bool = False
+    again: Again = Again.NEVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +42,22 @@ class PhotoReader:
     photos: FeatureStore | None = None
 
     def read(self, names: Sequence[str]) -> list[Reading]:
-        """Return for each name, in order, what it gave. Raises what the store of kept photos raises."""
+        """Return for each name, in order, what it gave.
+
+        Raises StoreUnavailable when not one of them could be read for that reason, and what the store of kept photos
+        raises.
+        """
         passed = {name for name in names if self.trust_names and self.known.has_name(name)}
         wanted = [name for name in names if name not in passed]
         contents = dict(zip(wanted, self.source.read(wanted), strict=True))
+        failures = [one for one in contents.values() if isinstance(one, StoreUnavailable)]
+        if failures and len(failures) == len(contents):
+            raise failures[0]
         return [Reading(name=name) if name in passed else self._open(name, contents[name]) for name in names]
 
-    def _open(self, name: str, content: bytes | ImageError) -> Reading:
+    def _open(self, name: str, content: bytes | ImageError | StoreError) -> Reading:
+        if isinstance(content, StoreError):
+            return _leave_out(name, content, again=judge_failure(content))
         if isinstance(content, ImageError):
             return _leave_out(name, content)
         content_hash = hash_content(content)
@@ -64,5 +74,5 @@ class PhotoReader:
         return Reading(name=name, photo=photo)
 
 
-def _leave_out(name: str, error: InputError) -> Reading:
-    return Reading(name=name, skip=Skip(name=name, kind=type(error).__name__, message=str(error)))
+def _leave_out(name: str, error: GlyphseekError, *, again: Again = Again.NEVER) -> Reading:
+    return Reading(name=name, skip=Skip(name=name, kind=type(error).__name__, message=str(error)), again=again)

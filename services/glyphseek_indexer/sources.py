@@ -23,6 +23,11 @@ from glyphseek.images import (
 from glyphseek.indexing import Skip
 
 _SCHEME = "s3://"
+_AT_ONCE = 4
+"""Photos that one reader reads at the same time: they share the way to the store."""
+_READ_S = 120.0
+_ATTEMPT_S = 30.0
+"""What a search has no time for, a job has: 64 MB at half a megabyte a second."""
 
 
 class PhotoSource(Protocol):
@@ -32,8 +37,8 @@ class PhotoSource(Protocol):
         """Yield the names of what may be photos, and what could not be looked at."""
         ...
 
-    def read(self, names: Sequence[str]) -> list[bytes | ImageError]:
-        """Return the bytes of each, or why it cannot be read."""
+    def read(self, names: Sequence[str]) -> list[bytes | ImageError | StoreError]:
+        """Return the bytes of each, or why it cannot be read: the photo's fault, or that of where it is kept."""
         ...
 
 
@@ -44,7 +49,15 @@ def open_source(text: str, settings: S3Settings, limits: ImageLimits) -> PhotoSo
     """
     if text.startswith(_SCHEME):
         bucket, _, folder = text.removeprefix(_SCHEME).partition("/")
-        here = replace(settings, bucket=bucket, prefix="", max_blob_bytes=limits.max_bytes)
+        here = replace(
+            settings,
+            bucket=bucket,
+            prefix="",
+            timeout_s=_READ_S,
+            attempt_timeout_s=_ATTEMPT_S,
+            max_blob_bytes=limits.max_bytes,
+            hedge_share=0,
+        )
         return BucketSource(settings=here, folder=folder)
     if "://" in text:
         raise SettingError(f"photos are read from a folder or from s3://bucket/folder, not from {text!r}")
@@ -69,7 +82,7 @@ class FolderSource:
             elif is_image_file(entry):
                 yield entry.name
 
-    def read(self, names: Sequence[str]) -> list[bytes | ImageError]:
+    def read(self, names: Sequence[str]) -> list[bytes | ImageError | StoreError]:
         """Return the bytes of each, or why it cannot be read."""
         return [self._read(name) for name in names]
 
@@ -82,7 +95,10 @@ class FolderSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketSource:
-    """Objects of a bucket below a folder whose names end as those of image files do, named by their address."""
+    """Objects of a bucket below a folder whose names end as those of image files do, named by their address.
+
+    The deadline of the settings is that of each photo, not of all that are read together.
+    """
 
     settings: S3Settings
     folder: str
@@ -93,18 +109,24 @@ class BucketSource:
             if has_image_suffix(Path(PurePosixPath(key).name)):
                 yield self._address(key)
 
-    def read(self, names: Sequence[str]) -> list[bytes | ImageError]:
-        """Return the bytes of each, in one round of parallel requests, or why it cannot be read."""
+    def read(self, names: Sequence[str]) -> list[bytes | ImageError | StoreError]:
+        """Return the bytes of each, a few read at once, or why it cannot be read."""
         start = len(self._address(""))
         found = asyncio.run(self._get([name[start:] for name in names]))
         return [self._judge(one) for one in found]
 
     async def _get(self, keys: Sequence[str]) -> list[bytes | StoreError | None]:
-        return await S3Objects(self.settings).get(keys)
+        objects, slots = S3Objects(self.settings), asyncio.Semaphore(_AT_ONCE)
 
-    def _judge(self, found: bytes | StoreError | None) -> bytes | ImageError:
+        async def get(key: str) -> bytes | StoreError | None:
+            async with slots:  # the deadline begins when the photo has its turn
+                return (await objects.get([key]))[0]
+
+        return await asyncio.gather(*map(get, keys))
+
+    def _judge(self, found: bytes | StoreError | None) -> bytes | ImageError | StoreError:
         if isinstance(found, StoreError):
-            return ImageUnreadable(str(found))
+            return found
         if found is None:
             return ImageUnreadable("the object is gone")
         if not found:

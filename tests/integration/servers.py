@@ -130,7 +130,7 @@ def start_minio(folder: Path) -> Server:
     """Start MinIO over a folder."""
     if not list(CACHE.glob("minio-*/minio")):
         raise ServerMissing("MinIO is not installed: make servers")
-    return _start_s3(folder, "minio", "/minio/health/ready")
+    return _start_s3(folder, "minio", "/minio/health/cluster")
 
 
 def start_rclone(folder: Path) -> Server:

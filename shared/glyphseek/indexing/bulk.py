@@ -21,7 +21,7 @@ class IngestRequest:
     threads: torch threads of each encoder, None for what the configuration says.
     batch_images: photos for one call of the model. commit_images: rows are committed when so many are there.
     memory_bytes: of photos on their way between workers, past which readers wait for encoders.
-    patience_s: how long to try again when the rows cannot be written.
+    patience_s: how long to try again when rows cannot be written, and how long each worker waits for an S3 store.
     address: of a Ray cluster; None starts workers on this machine, and ends them.
     """
 

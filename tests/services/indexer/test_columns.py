@@ -12,6 +12,7 @@ from glyphseek_indexer.columns import (
 )
 from glyphseek_indexer.committing import Outcome
 from glyphseek_indexer.reading import Reading
+from glyphseek_indexer.retrying import Again
 
 RECORD = ImageRecord(image_id="1f" * 16, content_hash="1f" * 32, names=(), width=40, height=30, instance_count=0)
 SKIP = Skip(name="é.jpg", kind="ImageTooLarge", message="more than 3 bytes")
@@ -30,17 +31,19 @@ def test_readings_come_back_as_they_were() -> None:
         Reading(name="a", photo=OpenedPhoto(record=RECORD, pixels=pixels)),
         Reading(name="b"),
         Reading(name="é.jpg", skip=SKIP),
-        Reading(name="c", skip=SKIP, is_worth_a_try=True),
+        Reading(name="c", skip=SKIP, again=Again.ONCE),
+        Reading(name="d", skip=SKIP, again=Again.ALWAYS),
     ]
     first, *others = readings_of(readings_to_table(readings))
 
     assert first.photo is not None
     assert first.photo.record == RECORD
     np.testing.assert_array_equal(first.photo.pixels, pixels)
-    assert [(one.name, one.photo, one.is_worth_a_try) for one in others] == [
-        ("b", None, False),
-        ("é.jpg", None, False),
-        ("c", None, True),
+    assert [(one.name, one.photo, one.again) for one in others] == [
+        ("b", None, Again.NEVER),
+        ("é.jpg", None, Again.NEVER),
+        ("c", None, Again.ONCE),
+        ("d", None, Again.ALWAYS),
     ]
     assert others[0].skip is None
     assert others[1].skip == SKIP
@@ -51,7 +54,7 @@ def test_outcomes_come_back_as_they_were_also_without_any_vector() -> None:
     outcomes = [
         Outcome(name="a", stored=StoredImage(record=RECORD, vectors=vectors, reused=True)),
         Outcome(name="b", stored=StoredImage(record=RECORD, vectors=np.empty((0, 5), np.float32))),
-        Outcome(name="é.jpg", skip=SKIP),
+        Outcome(name="é.jpg", skip=SKIP, again=Again.ALWAYS),
         Outcome(name="c"),
     ]
     first, empty, left_out, known = outcomes_of(outcomes_to_table(outcomes))

@@ -2,20 +2,24 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from glyphseek.errors import StoreUnavailable
+from glyphseek.errors import StoreFull, StoreUnavailable
 from glyphseek.indexing import Skip
 from glyphseek_indexer.guarding import LOST, Attempts, Guard
+from glyphseek_indexer.retrying import Again, Patience
 
 
 class Killed(BaseException):
     """What stands for the death of a worker: nothing in the guard may catch it."""
 
 
-def make_guard(book: Attempts, work: Callable[[Sequence[str]], list[str]]) -> Guard[str, str]:
-    def leave_out(item: str, skip: Skip, again: bool) -> str:
-        return f"{item}: {skip.kind}{' again' if again else ''}"
+def make_guard(
+    book: Attempts, work: Callable[[Sequence[str]], list[str]], *, patience_s: float = 0.0
+) -> Guard[str, str]:
+    def leave_out(item: str, skip: Skip, again: Again) -> str:
+        return f"{item}: {skip.kind} {again}"
 
-    return Guard(stage="reading", book=book, name_of=str, work=work, leave_out=leave_out)
+    waits = Patience(seconds=patience_s, clock=lambda: 0.0, sleep=lambda seconds: None)
+    return Guard(stage="reading", book=book, name_of=str, work=work, leave_out=leave_out, patience=waits)
 
 
 def do_until_it_lives(guard: Guard[str, str], items: Sequence[str], *, most: int = 20) -> list[str]:
@@ -51,7 +55,7 @@ def test_a_photo_that_kills_every_worker_is_left_out_and_its_neighbours_are_not(
 
     results = do_until_it_lives(make_guard(Attempts(), work), ["a", "poison", "b"])
 
-    assert results == ["A", f"poison: {LOST}", "B"]
+    assert results == ["A", f"poison: {LOST} never", "B"]
     assert deaths == 4
 
 
@@ -84,11 +88,29 @@ def test_deaths_in_the_past_do_not_count_against_a_batch_that_was_done() -> None
     assert book.begin("reading/together/a") == 0
 
 
-def test_an_error_leaves_out_the_batch_for_another_try_and_the_worker_goes_on() -> None:
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [(StoreUnavailable("no answer"), "always"), (StoreFull("no space"), "always"), (ValueError("odd"), "once")],
+)
+def test_an_error_leaves_out_the_batch_for_another_try_and_the_worker_goes_on(error: Exception, again: str) -> None:
     def work(items: Sequence[str]) -> list[str]:
-        raise StoreUnavailable("the bucket did not answer")
+        raise error
 
     guard = make_guard(Attempts(), work)
+    kind = type(error).__name__
 
-    assert guard.run(["a", "b"]) == ["a: StoreUnavailable again", "b: StoreUnavailable again"]
+    assert guard.run(["a", "b"]) == [f"a: {kind} {again}", f"b: {kind} {again}"]
     assert guard.run([]) == []
+
+
+def test_a_store_that_comes_back_within_the_patience_costs_no_try() -> None:
+    answers = [StoreUnavailable("no answer"), StoreUnavailable("no answer"), None]
+
+    def work(items: Sequence[str]) -> list[str]:
+        error = answers.pop(0)
+        if error is not None:
+            raise error
+        return list(items)
+
+    assert make_guard(Attempts(), work, patience_s=10.0).run(["a", "b"]) == ["a", "b"]
+    assert answers == []

@@ -3,12 +3,13 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from indexing.gallery_fakes import WIDTH, FakeVectors
 
-from glyphseek.errors import ImageError, ServiceUnavailable, StoreFull
+from glyphseek.errors import ImageError, ServiceUnavailable, StoreError, StoreFull
 from glyphseek.indexing import IngestProgress, Skip, StoredImage
 from glyphseek.indexing import Outcome as Ending
 from glyphseek.types import ImageRecord
 from glyphseek_indexer.committing import Outcome, RowWriter
-from glyphseek_indexer.job import COMMIT_S, MOST_FAILURES_IN_A_ROW, Job
+from glyphseek_indexer.job import COMMIT_S, LEAST_FAILURES_IN_A_ROW, LONGEST_FAILING_S, MOST_FAILURES_IN_A_ROW, Job
+from glyphseek_indexer.retrying import Again
 
 
 class ListedSource:
@@ -18,7 +19,7 @@ class ListedSource:
     def names(self) -> Iterator[str | Skip]:
         yield from self._entries
 
-    def read(self, names: Sequence[str]) -> list[bytes | ImageError]:
+    def read(self, names: Sequence[str]) -> list[bytes | ImageError | StoreError]:
         raise NotImplementedError("the workers of this test read nothing")
 
 
@@ -39,9 +40,8 @@ def store(name: str) -> Outcome:
     return Outcome(name=name, stored=StoredImage(record=record, vectors=np.ones((1, WIDTH), np.float32)))
 
 
-def fail(name: str) -> Outcome:
-    skip = Skip(name=name, kind="StoreUnavailable", message="no answer")
-    return Outcome(name=name, skip=skip, is_worth_a_try=True)
+def fail(name: str, *, kind: str = "StoreUnavailable", again: Again = Again.ALWAYS) -> Outcome:
+    return Outcome(name=name, skip=Skip(name=name, kind=kind, message="no answer"), again=again)
 
 
 def store_all(names: Sequence[str]) -> Iterator[list[Outcome]]:
@@ -81,10 +81,10 @@ def test_a_name_that_comes_back_twice_counts_once() -> None:
 
 def test_what_failed_for_a_reason_that_passed_is_done_in_a_second_pass() -> None:
     def half(names: Sequence[str]) -> Iterator[list[Outcome]]:
-        yield [store("a"), fail("b"), fail("c")]
+        yield [store("a"), fail("b"), fail("c", kind="ValueError", again=Again.ONCE)]
 
     def rest(names: Sequence[str]) -> Iterator[list[Outcome]]:
-        yield [store("b"), fail("c")]
+        yield [store("b"), fail("c", kind="ValueError", again=Again.ONCE)]
 
     workers = ScriptedWorkers(half, rest)
     job, vectors, _ = make_job(ListedSource("a", "b", "c"), workers)
@@ -92,7 +92,49 @@ def test_what_failed_for_a_reason_that_passed_is_done_in_a_second_pass() -> None
     assert job.run() == (Ending.COMPLETE, "")
     assert workers.given == [["a", "b", "c"], ["b", "c"]]
     assert sorted(vectors.records) == ["a", "b"]
-    assert [(skip.name, skip.kind) for skip in job.counts.refused] == [("c", "StoreUnavailable")]
+    assert [(skip.name, skip.kind) for skip in job.counts.refused] == [("c", "ValueError")]
+
+
+def test_photos_that_a_store_fails_in_both_passes_are_not_refused_and_the_job_is_not_complete() -> None:
+    def half(names: Sequence[str]) -> Iterator[list[Outcome]]:
+        yield [store("a"), fail("b"), fail("c")]
+
+    def rest(names: Sequence[str]) -> Iterator[list[Outcome]]:
+        yield [fail("b"), store("c")]
+
+    job, vectors, progress = make_job(ListedSource("a", "b", "c"), ScriptedWorkers(half, rest))
+    outcome, message = job.run()
+
+    assert outcome is Ending.FAILED
+    assert message == (
+        "StoreUnavailable: 1 photos could not be read or stored, 'b' for: StoreUnavailable: no answer; "
+        "run again to go on"
+    )
+    assert job.counts.refused == []
+    assert sorted(vectors.records) == ["a", "c"]
+    assert progress[-1] == IngestProgress(done=2, total=3, refused=0)
+
+
+def test_photos_that_find_no_space_end_the_job_as_full() -> None:
+    def full(names: Sequence[str]) -> Iterator[list[Outcome]]:
+        yield [fail(name, kind="StoreFull") for name in names]
+
+    job, _, _ = make_job(ListedSource("a", "b"), ScriptedWorkers(full, full))
+    outcome, message = job.run()
+
+    assert outcome is Ending.FULL
+    assert message.startswith("no answer; free some space")
+
+
+def test_names_that_no_worker_accounted_for_leave_the_job_incomplete() -> None:
+    def nothing(names: Sequence[str]) -> Iterator[list[Outcome]]:
+        yield []
+
+    job, _, _ = make_job(ListedSource("a", "b"), ScriptedWorkers(nothing, nothing))
+    outcome, message = job.run()
+
+    assert outcome is Ending.FAILED
+    assert "2 photos" in message
 
 
 def test_rows_are_committed_while_workers_are_at_work() -> None:
@@ -134,6 +176,22 @@ def test_a_job_whose_photos_all_fail_ends_early_with_the_reason() -> None:
     assert outcome is Ending.FAILED
     assert "no answer" in message
     assert "run again" in message
+
+
+def test_a_job_whose_photos_fail_after_long_waits_ends_early_with_fewer_of_them() -> None:
+    now_s, count = [0.0], 2 * LEAST_FAILURES_IN_A_ROW
+
+    def slowly(names: Sequence[str]) -> Iterator[list[Outcome]]:
+        for name in names:
+            now_s[0] += 1.01 * LONGEST_FAILING_S / (LEAST_FAILURES_IN_A_ROW - 1)
+            yield [fail(name)]
+
+    job, _, _ = make_job(ListedSource(*map(str, range(count))), ScriptedWorkers(slowly))
+    job.clock = lambda: now_s[0]
+    outcome, message = job.run()
+
+    assert outcome is Ending.FAILED
+    assert f"the last {LEAST_FAILURES_IN_A_ROW} photos failed" in message
 
 
 def test_workers_that_break_down_leave_what_was_committed() -> None:

@@ -1,14 +1,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 
+import pytest
 from indexing.gallery_fakes import photo_bytes
 
-from glyphseek.errors import ImageError, ImageUnreadable, InputError
+from glyphseek.errors import ImageError, ImageUnreadable, InputError, StoreError, StoreUnavailable
 from glyphseek.features.memory import MemoryFeatureStore
 from glyphseek.images import ImageLimits
 from glyphseek.indexing import Skip, hash_content, id_of, photo_key
 from glyphseek.types import ImageRecord
 from glyphseek_indexer.known import Known
 from glyphseek_indexer.reading import PhotoReader
+from glyphseek_indexer.retrying import Again
 
 CONTENTS = {"one.png": photo_bytes(1), "two.png": photo_bytes(2), "bad.png": b"bad"}
 
@@ -23,9 +25,18 @@ class MappedSource:
     def names(self) -> Iterator[str | Skip]:
         yield from self._contents
 
-    def read(self, names: Sequence[str]) -> list[bytes | ImageError]:
+    def read(self, names: Sequence[str]) -> list[bytes | ImageError | StoreError]:
         self.asked += names
         return [self._contents.get(name) or ImageUnreadable("gone") for name in names]
+
+
+class SickSource(MappedSource):
+    """Answers no name that begins with `sick`."""
+
+    def read(self, names: Sequence[str]) -> list[bytes | ImageError | StoreError]:
+        found = super().read(names)
+        sick = StoreUnavailable("no answer")
+        return [sick if name.startswith("sick") else one for name, one in zip(names, found, strict=True)]
 
 
 class NarrowStore(MemoryFeatureStore):
@@ -57,6 +68,20 @@ def test_names_give_photos_or_reasons_in_order() -> None:
     assert (bad.skip.kind, gone.skip.kind) == ("ImageUnsupported", "ImageUnreadable")
     assert one.photo is not None
     assert one.photo.record.content_hash == hash_content(CONTENTS["one.png"])
+
+
+def test_a_photo_that_the_store_does_not_give_is_no_bad_photo() -> None:
+    reader = make_reader(SickSource(CONTENTS), Known.of([]))
+    one, sick, bad = reader.read(["one.png", "sick.png", "bad.png"])
+
+    assert one.photo is not None
+    assert sick.skip == Skip(name="sick.png", kind="StoreUnavailable", message="no answer")
+    assert (sick.again, bad.again) == (Again.ALWAYS, Again.NEVER)
+
+
+def test_a_store_that_gives_no_photo_at_all_is_an_error_of_its_own() -> None:
+    with pytest.raises(StoreUnavailable, match="no answer"):
+        make_reader(SickSource(CONTENTS), Known.of([])).read(["sick.png", "sick.jpg"])
 
 
 def test_a_content_known_under_its_name_is_passed_and_under_another_is_not() -> None:
