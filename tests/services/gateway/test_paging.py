@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +46,63 @@ def test_a_token_with_one_changed_character_is_refused() -> None:
         changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
         with pytest.raises(InputError):
             read_token(changed, "search")
+
+
+def forge(text: str, *question: object) -> str:
+    """Return a token whose check is right, as whoever knows this code can make one."""
+    check = hashlib.sha256(json.dumps([text, *map(str, question)]).encode()).digest()[:12]
+    return base64.urlsafe_b64encode(check + text.encode("utf-8", "replace")).decode().rstrip("=")
+
+
+def test_a_forged_token_of_the_right_form_is_what_it_says() -> None:
+    assert read_token(forge('["ab",3,"c"]', "search"), "search") == Bookmark(fingerprint="ab", offset=3, after="c")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1]",
+        "1",
+        "",
+        "{}",
+        '["f",-5,""]',
+        '["f","5",""]',
+        '["f",1.5,""]',
+        '["f",true,""]',
+        '["f",1,null]',
+        '[["f"],1,""]',
+        '["f",NaN,""]',
+        '["f",Infinity,""]',
+        '["f",1,"","more"]',
+        '["f",1,""',
+        '["",1,""]',
+        '["f",1,"a\\" or id > \\""]',
+        '["f",1,"\\ud800"]',
+        "[" * 700,
+        "9" * 700,
+    ],
+)
+def test_a_forged_token_of_another_form_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="page_token is not of this request"):
+        read_token(forge(text, "search"), "search")
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda one: st.lists(one, max_size=4),
+    max_leaves=6,
+)
+
+
+@given(st.one_of(st.text(max_size=300), _JSON.map(json.dumps), st.lists(_JSON, min_size=3, max_size=3).map(json.dumps)))
+def test_a_forged_token_is_refused_or_a_place_in_an_answer(text: str) -> None:
+    try:
+        found = read_token(forge(text, "search"), "search")
+    except InputError:
+        return
+    assert found is not None
+    assert found.offset >= 0
+    assert json.loads(text) == [found.fingerprint, found.offset, found.after]
 
 
 @given(st.text(min_size=1, max_size=2000))
