@@ -14,6 +14,7 @@ from glyphseek.metrics import Metrics
 from glyphseek.rpc.calls import Calls
 from glyphseek.rpc.problems import MEDIA_TYPE
 from glyphseek_gateway import http_bodies as bodies
+from glyphseek_gateway import http_writing as writing
 from glyphseek_gateway.application import Application
 from glyphseek_gateway.http_collections import collection_routes
 from glyphseek_gateway.http_edge import Edge, identify, tell_error
@@ -80,7 +81,7 @@ def health_routes(readiness: Readiness, metrics: Metrics) -> APIRouter:
     async def is_ready() -> JSONResponse:
         """Say whether searches can be answered, and how each part that they need is doing."""
         report = await readiness.check()
-        return JSONResponse(report.as_json(), status_code=200 if report.is_ready else 503)
+        return JSONResponse(writing.write_report(report).model_dump(), status_code=200 if report.is_ready else 503)
 
     @router.get("/metrics")
     async def expose_metrics() -> Response:

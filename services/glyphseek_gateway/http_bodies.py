@@ -254,8 +254,9 @@ class DependencyBody(BaseModel):
 
     name: str
     is_ready: bool
-    ms: float
-    reason: str
+    is_essential: bool = Field(description="Without it nothing can be searched; without others answers are degraded.")
+    ms: float = Field(description="Milliseconds until it answered.")
+    reason: str = Field(description="Why it is not ready; empty when it is.")
 
 
 class ReadinessBody(BaseModel):

@@ -12,6 +12,7 @@ from glyphseek.search import Degradation, Hit
 from glyphseek.types import ImageRecord
 from glyphseek_gateway import http_bodies as bodies
 from glyphseek_gateway.asks import AddedImage, BatchAnswer, Collection, HitAnswer, ImagePage, SearchAnswer, record_of
+from glyphseek_gateway.readiness import Report
 
 
 def write_answer(answer: SearchAnswer) -> bodies.SearchAnswerBody:
@@ -128,3 +129,14 @@ def _write_match(match: TermMatch) -> bodies.TermMatchBody:
         left, top, right, bottom = match.box
         box = bodies.BoxBody(left=left, top=top, right=right, bottom=bottom)
     return bodies.TermMatchBody(term=match.term, similarity=match.similarity, instance=match.instance, box=box)
+
+
+def write_report(report: Report) -> bodies.ReadinessBody:
+    """Return how the parts that searches need are doing."""
+    found = [
+        bodies.DependencyBody(
+            name=one.name, is_ready=one.is_ready, is_essential=one.is_essential, ms=one.ms, reason=one.reason
+        )
+        for one in report.dependencies
+    ]
+    return bodies.ReadinessBody(is_ready=report.is_ready, dependencies=found)

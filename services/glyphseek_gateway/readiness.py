@@ -46,22 +46,6 @@ class Report:
         """Return whether searches can be answered."""
         return all(one.is_ready or not one.is_essential for one in self.dependencies)
 
-    def as_json(self) -> dict[str, object]:
-        """Return the report for people and machines."""
-        return {
-            "is_ready": self.is_ready,
-            "dependencies": [
-                {
-                    "name": one.name,
-                    "is_ready": one.is_ready,
-                    "is_essential": one.is_essential,
-                    "ms": one.ms,
-                    "reason": one.reason,
-                }
-                for one in self.dependencies
-            ],
-        }
-
 
 class Readiness:
     """Asks all parts at once, each for `patience_s` at most, and again only after `keep_s`."""

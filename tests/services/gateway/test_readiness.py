@@ -37,7 +37,19 @@ def test_what_searches_can_do_without_leaves_the_gateway_ready() -> None:
         answer = running.http.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["is_ready"]
-    assert [one["is_ready"] for one in answer.json()["dependencies"]] == [True, False]
+    assert [(one["is_ready"], one["is_essential"]) for one in answer.json()["dependencies"]] == [
+        (True, True),
+        (False, False),
+    ]
+
+
+def test_the_report_has_the_fields_that_the_description_names() -> None:
+    with served(make_gateway(probes=[Probe(name="milvus", ask=refuse)])) as running:
+        answer = running.http.get("/readyz").json()
+        schemas = running.http.get("/openapi.json").json()["components"]["schemas"]
+    assert answer.keys() == schemas["ReadinessBody"]["properties"].keys()
+    assert answer["dependencies"][0].keys() == schemas["DependencyBody"]["properties"].keys()
+    assert set(schemas["DependencyBody"]["required"]) == schemas["DependencyBody"]["properties"].keys()
 
 
 def test_a_part_that_hangs_or_crashes_is_not_ready_and_tells_nothing_else() -> None:
