@@ -99,7 +99,7 @@ def build_service(
 
 
 def _build_batcher(model: Model, batches: BatchSettings, metrics: Metrics) -> Batcher[Term, TermFeatures]:
-    queued = metrics.queue_items.labels("encoder-queries")
+    queued = metrics.batch_queue_items.labels(SERVICE, model.card.name, model.card.fingerprint)
 
     def encode(terms: Sequence[Term]) -> list[TermFeatures]:
         with metrics.measure(metrics.inference_seconds, SERVICE, "encode_queries"):

@@ -1,4 +1,6 @@
 import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +10,8 @@ from fakes.running import running
 from fakes.token_gallery import CARD as GRID_CARD
 from fakes.token_gallery import GridModel
 from fakes.word_gallery import CARD, WordModel
+from integration.deployment import eventually
+from prometheus_client.parser import text_string_to_metric_families
 
 from glyphseek.errors import ImageUnsupported, ModelNotFound, QueryError
 from glyphseek.features.memory import MemoryFeatureStore
@@ -17,6 +21,7 @@ from glyphseek.ports import Model, blob_key
 from glyphseek.queries import Term, TermKind
 from glyphseek.rpc.remote import RemoteImageEncoder, RemoteModel, list_models
 from glyphseek.serving.service import Service
+from glyphseek.types import TermFeatures
 from glyphseek_encoder.assembling import build_service
 from glyphseek_encoder.servicer import EncoderServicer
 
@@ -73,7 +78,46 @@ def test_callers_at_the_same_time_get_their_own_terms_and_an_error_of_one_is_not
         np.testing.assert_array_equal(outcomes[place], expected)
     text = metrics.expose().decode()
     assert 'glyphseek_queue_seconds_count{service="encoder"}' in text
-    assert 'glyphseek_queue_items{service="encoder-queries"} 0.0' in text
+    assert read_queues(metrics) == {CARD.name: 0, GRID_CARD.name: 0}
+
+
+class WaitingWords(WordModel):
+    """Encodes nothing before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.may_end = threading.Event(), threading.Event()
+
+    def encode_terms(self, terms: Sequence[Term]) -> list[TermFeatures]:
+        self.began.set()
+        assert self.may_end.wait(30)
+        return super().encode_terms(terms)
+
+
+def test_what_waits_for_one_model_is_not_what_waits_for_another() -> None:
+    metrics, words = Metrics(), WaitingWords()
+    with running(_build(None, metrics, words, GridModel())) as client, ThreadPoolExecutor(4) as threads:
+        remote = RemoteModel(client, CARD, timeout_s=30.0)
+        asked = [threads.submit(remote.encode_terms, [Term(text="coffee")])]
+        assert words.began.wait(20)
+        asked += [threads.submit(remote.encode_terms, [Term(text="open"), Term(text="tea")]) for _ in range(2)]
+        eventually(lambda: read_queues(metrics), lambda found: found[CARD.name] == 4)
+        RemoteModel(client, GRID_CARD, timeout_s=20.0).encode_terms([Term(text="coffee")])
+        assert read_queues(metrics) == {CARD.name: 4, GRID_CARD.name: 0}
+        words.may_end.set()
+        assert all(one.result(30) for one in asked)
+    assert read_queues(metrics) == {CARD.name: 0, GRID_CARD.name: 0}
+
+
+def read_queues(metrics: Metrics) -> dict[str, float]:
+    """Return how many items wait, by model."""
+    families = text_string_to_metric_families(metrics.expose().decode())
+    return {
+        sample.labels["model"]: sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == "glyphseek_batch_queue_items"
+    }
 
 
 def test_images_are_stored_by_the_service_and_only_their_rows_come_back() -> None:
