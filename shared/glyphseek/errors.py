@@ -87,7 +87,7 @@ class GalleryDamaged(GalleryError):
 
 
 class ModelMismatch(GalleryError):
-    """The gallery or query was made with another model; both names are in the message."""
+    """The gallery or query was made with another model; names and fingerprints of both are in the message."""
 
 
 class BlobError(GlyphseekError):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from cli.command_line import Indexed, glyphseek, write_model, write_photos
 
+from glyphseek.models.checkpoint import load_manifest
+
 
 def test_indexing_says_what_it_did(indexed: Indexed) -> None:
     assert indexed.ended.code == 0, indexed.ended.err
@@ -46,15 +48,16 @@ def test_an_unknown_model_is_refused_and_no_gallery_is_made(indexed: Indexed, tm
     assert not (tmp_path / "new").exists()
 
 
-def test_another_model_is_refused_with_both_names(indexed: Indexed, tmp_path: Path) -> None:
+def test_another_model_is_refused_with_both_names_and_fingerprints(indexed: Indexed, tmp_path: Path) -> None:
     other = write_model(tmp_path / "other", seed=1, name="tdsl-other")
 
     ended = glyphseek("index", indexed.photos, "--gallery", indexed.gallery, "--model", other)
 
     assert ended.code == 1
     assert "ModelMismatch" in ended.err
-    assert "glyphseek/tdsl-tiny" in ended.err
-    assert "glyphseek/tdsl-other" in ended.err
+    before, given = (load_manifest(folder).fingerprint for folder in (indexed.model, other))
+    assert before != given
+    assert f"written by tdsl-tiny ({before}); this is tdsl-other ({given})" in ended.err
 
 
 def test_a_folder_that_is_not_there_is_bad_input_and_makes_no_gallery(indexed: Indexed, tmp_path: Path) -> None:

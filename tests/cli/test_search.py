@@ -93,5 +93,5 @@ def test_a_model_that_was_replaced_since_indexing_is_refused_with_both_names(ind
 
     assert ended.code == 1
     assert "ModelMismatch" in ended.err
-    assert "glyphseek/tdsl-tiny" in ended.err
-    assert "glyphseek/tdsl-retrained" in ended.err
+    assert "tdsl-tiny" in ended.err
+    assert "tdsl-retrained" in ended.err

@@ -18,7 +18,7 @@ def test_info_counts_what_the_gallery_holds(indexed: Indexed) -> None:
 
     facts = json.loads(ended.out)
     assert (facts["images"], facts["files"], facts["images without words"]) == (3, 3, 0)
-    assert facts["model"] == "glyphseek/tdsl-tiny"
+    assert facts["model"] == "tdsl-tiny"
     assert facts["photos folder"] == str(indexed.photos.resolve())
     assert facts["words found"] > 0
     assert facts["bytes on disk"] > sum(path.stat().st_size for path in blobs_of(indexed.gallery)) > 0

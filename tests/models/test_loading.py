@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cli.command_line import write_model
 
-from glyphseek.errors import CheckpointDamaged, ModelNotFound
+from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
 from glyphseek.models.checkpoint import MANIFEST
-from glyphseek.models.loading import find_model, lasting_name, open_model, shipped_models
+from glyphseek.models.loading import SHIPPED, find_model, lasting_name, open_model, shipped_models
 from glyphseek.queries import Term
 from glyphseek.types import FeatureKind
 
@@ -23,7 +24,7 @@ def change_manifest(folder: Path, **changes: object) -> None:
 def test_a_packaged_folder_opens_as_a_model_with_its_card(tmp_path: Path) -> None:
     model = open_model(str(write_model(tmp_path / "model")))
 
-    assert model.card.name == "glyphseek/tdsl-tiny"
+    assert model.card.name == "tdsl-tiny"
     assert model.card.features == {FeatureKind.INSTANCES}
     assert model.card.longer_side == 256
     vectors = model.encode_terms([Term(text="coffee")])[0].vectors_VD
@@ -63,6 +64,39 @@ def test_shipped_models_last_under_their_id_and_open() -> None:
     for name in shipped_models():
         assert lasting_name(name) == name
         assert open_model(name).card.name == name
+
+
+def test_a_folder_called_like_a_shipped_model_is_never_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = write_model(tmp_path / "tdsl-small")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SettingError, match=r"write \./tdsl-small for the folder, glyphseek/tdsl-small for the shipped"):
+        find_model("tdsl-small")
+
+    assert find_model("./tdsl-small").samefile(own)
+    assert find_model(str(own)) == own
+    assert find_model("glyphseek/tdsl-small").parent == SHIPPED
+
+
+def test_a_shipped_model_is_found_without_its_publisher_and_from_its_own_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert lasting_name("tdsl-small") == "glyphseek/tdsl-small"
+
+    monkeypatch.chdir(SHIPPED)
+
+    assert lasting_name("tdsl-small") == "glyphseek/tdsl-small"
+
+
+def test_a_copy_of_a_shipped_model_has_its_fingerprint_and_not_its_publisher(tmp_path: Path) -> None:
+    shutil.copytree(SHIPPED / "tdsl-small", tmp_path / "copy")
+
+    one, copy = open_model("glyphseek/tdsl-small"), open_model(str(tmp_path / "copy"))
+
+    assert copy.card.name == "tdsl-small"
+    assert copy.card.fingerprint == one.card.fingerprint == "390d6074ba009efdb9398d397d2ced6a"
 
 
 def test_weights_of_other_shapes_than_the_preset_are_refused(tmp_path: Path) -> None:

@@ -88,6 +88,8 @@ def test_the_manifest_says_where_the_weights_come_from(tmp_path: Path) -> None:
     package([run], tmp_path / "model", preset="tdsl-tiny", held_out=[], data=["rendered crops"])
 
     manifest = load_manifest(tmp_path / "model")
+    assert manifest.name == open_model(str(tmp_path / "model")).card.name == "model"
+    assert manifest.preset["name"] == "tdsl-tiny"
     assert manifest.commands == ["glyphseek train words"]
     assert manifest.stages[0]["step"] == 3
     assert manifest.stages[0]["run"] == "words"

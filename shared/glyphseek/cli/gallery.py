@@ -95,7 +95,7 @@ def describe(path: Path) -> GalleryDescription:
 
 
 def create_if_absent(path: Path, *, model: str, folder: Path, card: ModelCard) -> None:
-    """Write gallery.json for a new gallery; for one that exists, refuse another model with both names."""
+    """Write gallery.json for a new gallery; for one that exists, refuse another model: names and fingerprints."""
     if (path / GALLERY_FILE).exists():
         check_model(path, describe(path).card, card)
     else:

@@ -30,7 +30,8 @@ CONFIDENT = 0.5
 def package(runs: Sequence[Path], out: Path, *, preset: str, held_out: Sequence[Path], data: Sequence[str]) -> Manifest:
     """Write a model folder from the trained parts of `runs` (later ones win) and return its manifest.
 
-    Scores are calibrated on the held-out fold of the annotated galleries `held_out`.
+    The model is called after its folder. Scores are calibrated on the held-out fold of the annotated galleries
+    `held_out`.
     """
     settings = find_preset(preset)
     network = Tdsl(settings)
@@ -38,7 +39,7 @@ def package(runs: Sequence[Path], out: Path, *, preset: str, held_out: Sequence[
         take_trained_parts(network, RunFolder(run))
     digest = save_checkpoint(out, network.state_dict())
     manifest = Manifest(
-        name=settings.name,
+        name=name_of(out),
         method="tdsl",
         preset=json.loads(json.dumps(asdict(settings))),
         weights_sha256=digest,
@@ -51,6 +52,11 @@ def package(runs: Sequence[Path], out: Path, *, preset: str, held_out: Sequence[
     )
     save_manifest(out, manifest)
     return manifest
+
+
+def name_of(out: Path) -> str:
+    """Return what a model packaged into the folder is called. Its fingerprint does not depend on it."""
+    return out.resolve().name
 
 
 def read_command(run: Path) -> str:
@@ -78,7 +84,7 @@ def best_similarities(
     encoder: TdslEncoder, photo: AnnotatedPhoto, settings: TdslSettings, typed_QD: FloatArray
 ) -> FloatArray:
     """Return the similarity of each typed word to the photo: of its best instance, 0 without any. (Q,)"""
-    instances = encoder.encode_images([read_scene(photo, settings.longer_side).pixels])[0].instances
+    instances = encoder.encode_images([read_scene(photo, settings.prepared_longer_side).pixels])[0].instances
     if instances is None or not len(instances):
         return np.zeros(len(typed_QD), np.float32)
     return (typed_QD @ instances.vectors_ND.T).max(1)

@@ -77,7 +77,8 @@ def test_without_a_run_the_model_is_zero_shot_and_reranks_by_cosines(tmp_path: P
 
     model = open_model(str(tmp_path / "out"))
     assert isinstance(model, TokenScorer)
-    assert manifest.name == "cayn-tiny-dense-zero-shot"
+    assert manifest.name == "out"
+    assert manifest.preset["name"] == "cayn-tiny-dense-zero-shot"
     assert manifest.parameters == sum(p.numel() for p in toy_network().backbone.parameters())
     features = model.encode_images([random_image(64, 64)])[0]
     fingerprint = model.card.fingerprint
@@ -122,7 +123,7 @@ def test_the_command_packages_a_model_of_weights_and_run(tmp_path: Path, backbon
     )
 
     assert done.code == 0, done.err
-    assert open_model(str(tmp_path / "out")).card.name == "glyphseek/cayn-tiny-dense"
+    assert open_model(str(tmp_path / "out")).card.name == "out"
 
 
 def test_the_command_needs_runs_or_weights(tmp_path: Path) -> None:

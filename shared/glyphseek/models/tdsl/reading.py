@@ -39,33 +39,45 @@ class SeenWords:
 
 
 def find_words(network: Tdsl, pixels_3HW: Tensor) -> FoundWords:
-    """Return the words of one RGB image in [0, 255]."""
+    """Return the words of one RGB image in [0, 255], its longer side at most the preset's `prepared_longer_side`.
+
+    Words are read from the image, at the preset's `longer_side`, or from the pyramid of the size they were found at.
+    """
     settings = network.settings
     normalized = network.normalize(pixels_3HW)
-    height, width = pixels_3HW.shape[-2:]
-    seen = see_words(network, normalized, settings.detector_longer_side)
-    fractions_N4, scores_N = seen.fractions(), seen.scores_N
-    for longer_side in settings.extra_longer_sides:
-        if longer_side < max(height, width):
-            again = see_words(network, normalized, longer_side)
-            fractions_N4, scores_N = merge(
-                torch.cat([fractions_N4, again.fractions()]), torch.cat([scores_N, again.scores_N]), settings
-            )
+    seen = [see_words(network, normalized, side) for side in sizes_to_see(settings, max(pixels_3HW.shape[-2:]))]
+    boxes_N4, scores_N = torch.cat([one.fractions() for one in seen]), torch.cat([one.scores_N for one in seen])
+    best = slice(None) if len(seen) == 1 else merge(boxes_N4, scores_N, settings)
     if settings.roi_source == "image":
-        source, read_N4 = normalized, fractions_N4 * fractions_N4.new_tensor([width, height] * 2)
+        source = shrink_to(normalized, settings.longer_side)
+        pixels_N4 = boxes_N4[best] * boxes_N4.new_tensor([source.shape[-1], source.shape[-2]] * 2)
+        vectors_ND = read_words(network, source, {}, pixels_N4)
     else:
-        source = seen.picture_3HW
-        read_N4 = fractions_N4 * fractions_N4.new_tensor([source.shape[-1], source.shape[-2]] * 2)
-    vectors_ND = normalized.new_zeros(0, settings.vector_width)
-    if len(read_N4):
-        vectors_ND = unit_vectors(network.image_sequence(network.pool_words(source, seen.levels, 0, read_N4))[0])
-    return FoundWords(boxes_N4=fractions_N4.clamp(0, 1), scores_N=scores_N, vectors_ND=vectors_ND)
+        read = [read_words(network, one.picture_3HW, one.levels, one.boxes_N4) for one in seen]
+        vectors_ND = torch.cat(read)[best]
+    return FoundWords(boxes_N4=boxes_N4[best].clamp(0, 1), scores_N=scores_N[best], vectors_ND=vectors_ND)
+
+
+def sizes_to_see(settings: TdslSettings, longer_side: int) -> list[int]:
+    """Return the longer sides at which the detector reads an image of that longer side, its own first, none twice.
+
+    An image is never enlarged: sizes at or above its own are all the same picture.
+    """
+    wanted = (settings.detector_longer_side, *settings.extra_longer_sides)
+    return list(dict.fromkeys(min(side, longer_side) for side in wanted))
+
+
+def read_words(network: Tdsl, source_3HW: Tensor, levels: dict[int, Tensor], boxes_N4: Tensor) -> Tensor:
+    """Return the unit vectors (N, D) of the boxes, in pixels of the source."""
+    if not len(boxes_N4):
+        return source_3HW.new_zeros(0, network.settings.vector_width)
+    return unit_vectors(network.image_sequence(network.pool_words(source_3HW, levels, 0, boxes_N4))[0])
 
 
 def see_words(network: Tdsl, normalized_3HW: Tensor, longer_side: int) -> SeenWords:
     """Return what the detector finds in the image shrunk to a longer side, best first; a smaller one keeps its size."""
     settings = network.settings
-    picture = shrink(normalized_3HW, min(1.0, longer_side / max(normalized_3HW.shape[-2:])))
+    picture = shrink_to(normalized_3HW, longer_side)
     levels = network.levels(pad_to_divisor(picture)[None])
     boxes_N4, scores_N = decode_detections(
         network.detect(levels),
@@ -80,10 +92,14 @@ def see_words(network: Tdsl, normalized_3HW: Tensor, longer_side: int) -> SeenWo
     return SeenWords(picture_3HW=picture, levels=levels, boxes_N4=boxes_N4, scores_N=scores_N)
 
 
-def merge(boxes_N4: Tensor, scores_N: Tensor, settings: TdslSettings) -> tuple[Tensor, Tensor]:
-    """Return boxes found at several sizes without those that overlap a better one, best first, at most the preset's.
+def shrink_to(image_3HW: Tensor, longer_side: int) -> Tensor:
+    """Return the image shrunk to a longer side; a smaller one keeps its size."""
+    return shrink(image_3HW, min(1.0, longer_side / max(image_3HW.shape[-2:])))
+
+
+def merge(boxes_N4: Tensor, scores_N: Tensor, settings: TdslSettings) -> Tensor:
+    """Return which boxes found at several sizes overlap no better one, best first, at most the preset's.
 
     Boxes are fractions of the image; IoU does not depend on its sides.
     """
-    best = nms(boxes_N4, scores_N, settings.nms_iou)[: settings.max_instances]
-    return boxes_N4[best], scores_N[best]
+    return nms(boxes_N4, scores_N, settings.nms_iou)[: settings.max_instances]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Literal, cast
 
 from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
@@ -31,7 +31,8 @@ class TdslSettings:
     level_limits: tuple[int, ...]
     """Largest distance from a location to a side of its box, for each detector level but the last."""
     longer_side: int
-    """The image is shrunk to this longer side; smaller images are left as they are."""
+    """The image is shrunk to this longer side; smaller images are left as they are. A larger one of
+    `extra_longer_sides` is for the detector alone."""
     detector_longer_side: int
     """The detector reads the image shrunk again to this longer side."""
     roi_source: Literal["pyramid", "image"]
@@ -60,8 +61,11 @@ class TdslSettings:
     max_instances: int = 100
     max_query_characters: int = 40
     extra_longer_sides: tuple[int, ...] = ()
-    """The detector reads the image at these longer sides too, where they are smaller than its own, and what it finds is
-    merged: letters that fill the photo are words of the usual size in a small one."""
+    """The detector reads the image at these longer sides too, smaller or larger than its own, where that is another
+    picture, and what it finds is merged: letters that fill the photo are words of the usual size in a small one, and
+    tiny ones in a large one."""
+    box_weight: float = 2.0
+    """Weight of the boxes' loss in training. The paper has 1; reading from the image needs tight boxes."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot be built."""
@@ -69,6 +73,13 @@ class TdslSettings:
             raise SettingError("roi_source 'pyramid' needs an empty stem and a pyramid from stride 4")
         if self.roi_columns % (2 ** len(self.stem_channels)) or self.sequence_columns % self.steps:
             raise SettingError(f"{self.steps} steps do not divide the {self.sequence_columns} columns of a RoI")
+        if min((self.longer_side, self.detector_longer_side, *self.extra_longer_sides)) < 1:
+            raise SettingError("longer sides are pixels: 1 or more")
+
+    @property
+    def prepared_longer_side(self) -> int:
+        """The most pixels of a longer side that anything of the model reads: what photos are shrunk to."""
+        return max((self.longer_side, *self.extra_longer_sides))
 
     @property
     def sequence_columns(self) -> int:
@@ -101,8 +112,13 @@ PAPER = TdslSettings(
     character_width=256,
     steps=15,
     step_width=128,
+    box_weight=1.0,
 )
-"""The paper's network: ResNet-50, 1280 px, 15 x 128 numbers a word."""
+"""The paper's network: ResNet-50, 1280 px, 15 x 128 numbers a word. What departs from the paper is in
+docs/models/tdsl-r50."""
+
+PAPER_MULTI_SCALE = replace(PAPER, name="tdsl-r50-ms", extra_longer_sides=(960, 1600))
+"""The same weights at the paper's three sizes: package a run of `tdsl-r50` with this preset."""
 
 SMALL = TdslSettings(
     name="tdsl-small",
@@ -155,7 +171,7 @@ TINY_PYRAMID = TdslSettings(
 )
 """The paper's wiring at toy size, for tests and for trying a change in seconds."""
 
-PRESETS = {preset.name: preset for preset in (PAPER, SMALL, TINY_PYRAMID)}
+PRESETS = {preset.name: preset for preset in (PAPER, PAPER_MULTI_SCALE, SMALL, TINY_PYRAMID)}
 
 
 def find_preset(name: str) -> TdslSettings:

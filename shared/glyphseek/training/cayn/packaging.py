@@ -26,7 +26,7 @@ from glyphseek.training.cayn.photos import WordPhoto, read_word_photos
 from glyphseek.training.cayn.stage import Trainee
 from glyphseek.training.cayn.starting import start_network
 from glyphseek.training.cayn.validation import RERANKED
-from glyphseek.training.packaging import LICENCE, UNCALIBRATED, fit_calibration, read_command, read_stage
+from glyphseek.training.packaging import LICENCE, UNCALIBRATED, fit_calibration, name_of, read_command, read_stage
 from glyphseek.training.recipe import take_trained_parts
 from glyphseek.training.run import RunFolder
 from glyphseek.types import Calibration, FloatArray, TermFeatures
@@ -57,9 +57,10 @@ def package_cayn(
 ) -> Manifest:
     """Write a model folder of the backbone `weights` with what `runs` trained (later ones win); return its manifest.
 
-    The last run's own settings count, where it was trained with other ones than the preset's. Without runs the model is
-    zero-shot: no adapter, no head, reranked by the softmax-pooled cosine. Scores are calibrated on the held-out fold of
-    the annotated folders `held_out`. `weights` and errors are those of `starting.start_network`.
+    The model is called after its folder. The last run's own settings count, where it was trained with other ones than
+    the preset's. Without runs the model is zero-shot: no adapter, no head, reranked by the softmax-pooled cosine.
+    Scores are calibrated on the held-out fold of the annotated folders `held_out`. `weights` and errors are those of
+    `starting.start_network`.
     """
     settings = find_preset(preset)
     settings = read_settings(runs[-1]) or settings if runs else without_training(settings)
@@ -70,7 +71,7 @@ def package_cayn(
     copy_tokenizer(network, out)
     calibration, rerank_calibration = calibrate(network, held_out)
     manifest = Manifest(
-        name=settings.name,
+        name=name_of(out),
         method="cayn",
         preset=json.loads(json.dumps(asdict(settings))),
         weights_sha256=digest,
