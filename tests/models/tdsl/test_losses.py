@@ -132,9 +132,16 @@ def test_words_that_do_not_fit_are_left_out_of_ctc() -> None:
 
 @pytest.mark.parametrize(
     ("word", "columns", "fits"),
-    [("abc", 3, True), ("aab", 3, False), ("aab", 4, True), ("a" * 16, 60, False), ("", 5, False)],
+    [
+        ("abc", 3, True),
+        ("aab", 3, False),
+        ("aab", 4, True),
+        ("ab" * 7, 14, True),
+        ("abc" * 5, 60, False),
+        ("", 5, False),
+    ],
 )
-def test_repeats_need_a_blank_and_sixteen_letters_are_too_many(word: str, columns: int, fits: bool) -> None:
+def test_repeats_need_a_blank_and_fifteen_letters_are_too_many(word: str, columns: int, fits: bool) -> None:
     assert fits_ctc(word, columns) is fits
 
 

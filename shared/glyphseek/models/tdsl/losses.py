@@ -16,6 +16,8 @@ from glyphseek.models.tdsl.settings import ALPHABET
 SIMILARITY_WEIGHT = 10.0
 """Weight of each of the three similarity terms in the authors' code."""
 BLANK = len(ALPHABET)
+CTC_BELOW = 15
+"""Words of so many characters or more have no CTC term in the authors' code, whose sequences have 15 columns."""
 
 
 def target_similarities(rows: Sequence[str], columns: Sequence[str]) -> Tensor:
@@ -50,7 +52,7 @@ def similarity_loss(
 def ctc_loss(logits_NSK: Tensor, words: Sequence[str]) -> Tensor:
     """Return the CTC loss of the words that fit into S columns, averaged over words and divided by their length.
 
-    Words longer than 15 characters do not count, as in the paper; without any word the loss is zero.
+    Words of `CTC_BELOW` characters or more do not count; without any word the loss is zero.
     """
     columns = logits_NSK.shape[1]
     usable = [i for i, word in enumerate(words) if fits_ctc(word, columns)]
@@ -83,6 +85,6 @@ def alignment_loss(logits_NSK: Tensor, words: Sequence[str]) -> Tensor:
 
 
 def fits_ctc(word: str, columns: int) -> bool:
-    """Return whether `columns` steps can spell the word: repeats need a blank between them; at most 15 characters."""
+    """Return whether a word below `CTC_BELOW` can be spelt in `columns` steps: repeats need a blank between them."""
     repeats = sum(a == b for a, b in pairwise(word))
-    return 0 < len(word) <= 15 and len(word) + repeats <= columns
+    return 0 < len(word) < CTC_BELOW and len(word) + repeats <= columns
