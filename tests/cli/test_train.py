@@ -26,11 +26,11 @@ def test_a_stage_is_trained_and_packaged(tmp_path: Path) -> None:
     manifest = json.loads((model / "manifest.json").read_text())
     assert manifest["commands"] == [command]
     assert manifest["data"] == ["64 rendered crops"]
-    assert open_model(str(model)).card.name == "glyphseek/tdsl-small"
+    assert open_model(str(model)).card.name == "model"
 
 
 def test_an_unknown_preset_lists_the_known_ones(tmp_path: Path) -> None:
     ended = glyphseek("train", "words", "--run", tmp_path / "run", "--preset", "tdsl-huge")
 
     assert ended.code == 1
-    assert "ModelNotFound: no preset 'tdsl-huge'; known: tdsl-r50, tdsl-small, tdsl-tiny" in ended.err
+    assert "ModelNotFound: no preset 'tdsl-huge'; known: tdsl-r50, tdsl-r50-ms, tdsl-small, tdsl-tiny" in ended.err

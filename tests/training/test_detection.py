@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from glyphseek.datasets.scenes.crops import CropRenderer
 from glyphseek.errors import SettingError
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.sequences import unit_vectors
+from glyphseek.models.tdsl.settings import PAPER, SMALL
 from glyphseek.training.annotated import AnnotatedWord, is_held_out_word, spell
 from glyphseek.training.compute import Compute
 from glyphseek.training.detection import (
@@ -86,6 +88,22 @@ def test_a_step_sees_about_the_same_area_in_windows_of_every_size() -> None:
 def test_windows_that_cannot_be_halved_five_times_are_refused() -> None:
     with pytest.raises(SettingError, match="must divide by 32"):
         SceneStageSettings(sides=(320, 400))
+
+
+def test_the_loss_of_boxes_counts_as_the_preset_says_once_in_the_papers() -> None:
+    words = [AnnotatedWord(word=word, box_4=np.array(box, np.float32)) for word, box in BOXES.items()]
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    batch = batch_scenes([TrainingScene(pixels=pixels, words=tuple(words))])
+    network = toy_network().eval()
+    terms: list[dict[str, Tensor]] = []
+
+    for weight in (1.0, 2.5):
+        network.settings = replace(network.settings, box_weight=weight)
+        terms.append(scene_terms(network, batch, np.random.default_rng(1), "detector"))
+
+    assert terms[1]["box"].item() == pytest.approx(2.5 * terms[0]["box"].item(), rel=1e-5)
+    assert terms[1]["text"].item() == pytest.approx(terms[0]["text"].item(), rel=1e-5)
+    assert (PAPER.box_weight, SMALL.box_weight) == (1.0, 2.0)
 
 
 @pytest.mark.parametrize("kind", ["detector", "joint"])

@@ -3,14 +3,18 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
+from torchvision.models import resnet50
 from training.toy import toy_network
 
 from glyphseek.errors import CheckpointDamaged, SettingError
 from glyphseek.models.checkpoint import Manifest, save_checkpoint, save_manifest
-from glyphseek.training.recipe import Recipe, measure_recipe, run_recipe, take_trained_parts
+from glyphseek.models.tdsl.settings import find_preset
+from glyphseek.training.recipe import Recipe, build_stage, measure_recipe, run_recipe, take_trained_parts
 from glyphseek.training.run import Progress, RunFolder
 from glyphseek.types import Calibration
 
@@ -127,3 +131,41 @@ def test_a_stage_runs_end_to_end_from_its_recipe(tmp_path: Path) -> None:
     parts = (tmp_path / "joint" / "parts.txt").read_text().split()
     assert parts == ["pyramid", "detector", "image_sequence", "text_sequence", "ctc"]
     assert (tmp_path / "joint" / "command.txt").read_text() == recipe.command() + "\n"
+
+
+def test_a_recipe_starts_a_trunk_from_weights_of_its_backbone(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    tensors = resnet50(weights=None).state_dict()
+    save_file(tensors, tmp_path / "r50.safetensors")
+    recipe = replace(
+        GIVEN, stage="detector", preset="tdsl-r50", real=(), backgrounds=None, batch=1, pool=4, start_with=4,
+        backbone_weights=tmp_path / "r50.safetensors",
+    )  # fmt: skip
+
+    training = build_stage(recipe, find_preset("tdsl-r50"))
+    training.stage.close()
+
+    assert f"--backbone-weights {tmp_path}/r50.safetensors" in recipe.command()
+    assert torch.equal(
+        training.network.pyramid.trunk.state_dict()["layer3.2.conv2.weight"], tensors["layer3.2.conv2.weight"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"stage": "words"}, "not for stage words"),
+        ({"stage": "adapter"}, "not for stage adapter"),
+        ({"start_from": "tdsl-small"}, "--start-from has a trunk already"),
+        ({}, "tdsl-tiny has a trunk of its own"),
+    ],
+)
+def test_weights_of_a_backbone_that_would_not_be_used_are_refused(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    recipe = replace(GIVEN, run=tmp_path / "run", real=(), backbone_weights=tmp_path / "r50.pth", **changes)
+
+    with pytest.raises(SettingError, match=reason):
+        run_recipe(recipe, report=lambda row: None)
+
+    assert not (tmp_path / "run").exists()

@@ -45,6 +45,13 @@ def train(
     start_from: Annotated[
         str | None, typer.Option(help="Model whose weights to start from: its id, such as tdsl-small, or its folder.")
     ] = None,
+    backbone_weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Stages detector and joint of a preset with a ResNet-50: its weights by torchvision's names, .pth or "
+            ".safetensors."
+        ),
+    ] = None,
     real: Annotated[
         list[Path] | None, typer.Option(help="Annotated galleries to train on beside rendered data.")
     ] = None,
@@ -104,6 +111,7 @@ def train(
         rate=rate,
         start=tuple(start or ()),
         start_from=start_from,
+        backbone_weights=backbone_weights,
         real=tuple(real or ()),
         real_share=real_share,
         backgrounds=backgrounds,

@@ -24,8 +24,6 @@ from glyphseek.training.scenes import SceneBatch, TrainingScene, batch_scenes, c
 
 SceneLosses = Literal["detector", "joint"]
 """Which losses a stage over scenes trains: the detector's alone, or all of TDSL's."""
-BOX_WEIGHT = 2.0
-"""Reading needs tight boxes: their loss counts twice."""
 MOST_WORDS = 64
 """Words of one batch that the sequence modules read in the joint stage; more are drawn at random."""
 
@@ -135,7 +133,7 @@ def scene_terms(
         for boxes, ignored in zip(batch.boxes, batch.ignored, strict=True)
     ]
     terms = detection_terms(output, targets, "iou" if settings.score_by_centredness else "centredness")
-    terms["box"] = BOX_WEIGHT * terms["box"]
+    terms["box"] = settings.box_weight * terms["box"]
     if kind == "joint":
         sharp = {stride: level.float() for stride, level in levels.items()}
         terms |= reading_terms(network, images, sharp, batch, rng)

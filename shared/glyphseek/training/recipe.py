@@ -20,6 +20,7 @@ from glyphseek.models.checkpoint import load_manifest
 from glyphseek.models.checkpoint import load_weights as load_checkpoint
 from glyphseek.models.loading import find_model
 from glyphseek.models.tdsl.network import Tdsl
+from glyphseek.models.tdsl.pretrained import load_backbone
 from glyphseek.models.tdsl.settings import TdslSettings, find_preset
 from glyphseek.training.annotated import read_annotated_photos, spell
 from glyphseek.training.cayn.building import build_adapter_stage
@@ -70,6 +71,8 @@ class Recipe:
     start: tuple[Path, ...] = ()
     start_from: str | None = None
     """A model, by its id or folder, whose weights the training starts from; parts of `start` replace its own."""
+    backbone_weights: Path | None = None
+    """Stages `detector` and `joint`: a ResNet-50 by torchvision's names, from which the trunk starts."""
     real: tuple[Path, ...] = ()
     real_share: float | None = None
     backgrounds: Path | None = None
@@ -114,11 +117,24 @@ class Recipe:
 def run_recipe(recipe: Recipe, *, report: Callable[[dict[str, float]], None]) -> Progress:
     """Train the recipe's stage to its last step and return where it ended; resumes the run folder if it has a state."""
     torch.manual_seed(recipe.seed)
+    check_start(recipe)
     if recipe.stage == "tokens":
         return carry_out(recipe, build_token_stage(recipe), report)
     if recipe.stage == "adapter":
         return carry_out(recipe, build_adapter(recipe), report)
     return carry_out(recipe, build_stage(recipe, find_preset(recipe.preset)), report)
+
+
+def check_start(recipe: Recipe) -> None:
+    """Raise SettingError for weights of a backbone that the stage does not train, or that would be replaced."""
+    if recipe.backbone_weights is None:
+        return
+    if recipe.stage not in ("detector", "joint"):
+        raise SettingError(
+            f"--backbone-weights are for the trunk that stages detector and joint train, not for stage {recipe.stage}"
+        )
+    if recipe.start_from is not None:
+        raise SettingError("--start-from has a trunk already: leave --backbone-weights out")
 
 
 def measure_recipe(recipe: Recipe, *, steps: int) -> Speed:
@@ -191,6 +207,8 @@ def given_settings(recipe: Recipe) -> dict[str, float]:
 def build_stage(recipe: Recipe, preset: TdslSettings) -> Training[Tdsl]:
     """Return the training of one stage of TDSL."""
     network = Tdsl(preset)
+    if recipe.backbone_weights is not None:
+        load_backbone(network, recipe.backbone_weights)
     changes: dict[str, Any] = dict(given_settings(recipe))
     if recipe.stage == "words":
         words = replace(
