@@ -19,13 +19,13 @@ from glyphseek.models.checkpoint import Manifest, save_checkpoint, save_manifest
 from glyphseek.models.loading import TOKENIZER
 from glyphseek.queries import Term
 from glyphseek.ranking import fuse
+from glyphseek.search.settings import DEFAULT_RERANK
 from glyphseek.tokens import CodecName, PackedTokens, open_tokens, pack
 from glyphseek.training.annotated import read_pixels
 from glyphseek.training.cayn.choices import read_settings
 from glyphseek.training.cayn.photos import WordPhoto, read_word_photos
 from glyphseek.training.cayn.stage import Trainee
 from glyphseek.training.cayn.starting import start_network
-from glyphseek.training.cayn.validation import RERANKED
 from glyphseek.training.packaging import LICENCE, UNCALIBRATED, fit_calibration, name_of, read_command, read_stage
 from glyphseek.training.recipe import take_trained_parts
 from glyphseek.training.run import RunFolder
@@ -54,13 +54,14 @@ def package_cayn(
     held_out: Sequence[Path] = (),
     data: Sequence[str] = (),
     licence: str = LICENCE,
+    rerank_depth: int | None = None,
 ) -> Manifest:
     """Write a model folder of the backbone `weights` with what `runs` trained (later ones win); return its manifest.
 
     The model is called after its folder. The last run's own settings count, where it was trained with other ones than
     the preset's. Without runs the model is zero-shot: no adapter, no head, reranked by the softmax-pooled cosine.
-    Scores are calibrated on the held-out fold of the annotated folders `held_out`. `weights` and errors are those of
-    `starting.start_network`.
+    Scores are calibrated on the held-out fold of the annotated folders `held_out`, fused ones at `rerank_depth`, which
+    the model then recommends to searches. `weights` and errors are those of `starting.start_network`.
     """
     settings = find_preset(preset)
     settings = read_settings(runs[-1]) or settings if runs else without_training(settings)
@@ -69,7 +70,7 @@ def package_cayn(
         take_trained_parts(Trainee(network), RunFolder(run))
     digest = save_checkpoint(out, network.state_dict())
     copy_tokenizer(network, out)
-    calibration, rerank_calibration = calibrate(network, held_out)
+    calibration, rerank_calibration = calibrate(network, held_out, rerank_depth or DEFAULT_RERANK)
     manifest = Manifest(
         name=name_of(out),
         method="cayn",
@@ -82,6 +83,7 @@ def package_cayn(
         data=[f"backbone: {weights}", *data],
         stages=[read_stage(run) for run in runs],
         rerank_calibration=rerank_calibration,
+        rerank_depth=rerank_depth,
     )
     save_manifest(out, manifest)
     return manifest
@@ -100,11 +102,11 @@ def copy_tokenizer(network: Cayn, out: Path) -> None:
         shutil.copyfile(file, out / TOKENIZER)
 
 
-def calibrate(network: Cayn, folders: Sequence[Path]) -> tuple[Calibration, Calibration | None]:
+def calibrate(network: Cayn, folders: Sequence[Path], depth: int) -> tuple[Calibration, Calibration | None]:
     """Return the curves for cosines and for fused scores, fitted on held-out photos.
 
-    The second is fitted on the images that a search would rerank. Without photos the first is the usual guess, and
-    there is no second.
+    The second is fitted on the first `depth` images of each query, those that a search would rerank. Without photos the
+    first is the usual guess, and there is no second.
     """
     photos = [photo for folder in folders for photo in read_word_photos(folder, held_out=True)]
     if not photos:
@@ -117,7 +119,7 @@ def calibrate(network: Cayn, folders: Sequence[Path]) -> tuple[Calibration, Cali
     )
     calibration = fit_calibration(cosines_TK.ravel(), data.relevant_TK.ravel())
     fused_TK = fuse(cosines_TK, match_all(open_encoder(network, calibration), data), network.settings.fusion)
-    best_TK = np.argsort(-cosines_TK, axis=1, kind="stable")[:, :RERANKED]
+    best_TK = np.argsort(-cosines_TK, axis=1, kind="stable")[:, :depth]
     reranked = np.take_along_axis(fused_TK, best_TK, 1).ravel()
     return calibration, fit_calibration(reranked, np.take_along_axis(data.relevant_TK, best_TK, 1).ravel())
 
