@@ -16,7 +16,6 @@ from glyphseek.queries import Term
 from glyphseek.tokens import CodecName, open_tokens, pack
 from glyphseek.training.cayn.packaging import calibrate, encode_photos, match_all, open_encoder, package_cayn
 from glyphseek.training.cayn.photos import read_word_photos
-from glyphseek.training.cayn.validation import RERANKED
 from glyphseek.training.packaging import UNCALIBRATED
 from glyphseek.training.recipe import Recipe, run_recipe
 from glyphseek.training.run import RunFolder
@@ -87,25 +86,31 @@ def test_without_a_run_the_model_is_zero_shot_and_reranks_by_cosines(tmp_path: P
     assert 0 < float(found.probabilities_TK[0, 0]) < 1
 
 
-def test_calibrated_scores_are_as_often_right_as_they_say(gallery: Path) -> None:
+@pytest.mark.parametrize("depth", [5, 32])
+def test_calibrated_scores_are_as_often_right_as_they_say(gallery: Path, depth: int) -> None:
     network = toy_network()
 
-    calibration, rerank_calibration = calibrate(network, [gallery])
+    calibration, rerank_calibration = calibrate(network, [gallery], depth)
 
     assert rerank_calibration is not None
     encoder = open_encoder(network, calibration)
     data = encode_photos(encoder, read_word_photos(gallery, held_out=True))
     vectors = np.stack([one.global_vector_D for one in data.maps if one.global_vector_D is not None])
     cosines = np.concatenate([term.vectors_VD for term in data.terms]) @ vectors.T
-    assert len(vectors) < RERANKED  # all of them are reranked
+    best = np.argsort(-cosines, axis=1, kind="stable")[:, :depth]
+    fused = np.take_along_axis(cosines + match_all(encoder, data), best, 1)
+    reranked = np.take_along_axis(data.relevant_TK, best, 1)
     # The offset of largest likelihood makes the mean of what is told equal to the share of what is true.
-    for scores, curve in ((cosines, calibration), (cosines + match_all(encoder, data), rerank_calibration)):
+    for scores, curve, truth in (
+        (cosines, calibration, data.relevant_TK),
+        (fused, rerank_calibration, reranked),
+    ):
         told = 1 / (1 + np.exp(-(curve.slope * scores + curve.offset)))
-        assert float(told.mean()) == pytest.approx(float(data.relevant_TK.mean()), abs=1e-3)
+        assert float(told.mean()) == pytest.approx(float(truth.mean()), abs=1e-3)
 
 
 def test_without_photos_the_curve_is_a_guess() -> None:
-    assert calibrate(toy_network(), []) == (UNCALIBRATED, None)
+    assert calibrate(toy_network(), [], 32) == (UNCALIBRATED, None)
 
 
 def test_the_command_packages_a_model_of_weights_and_run(tmp_path: Path, backbone: Path, run: Path) -> None:
