@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from glyphseek.errors import GlyphseekError, Overloaded, SettingError
+from glyphseek.tracing import current_traceparent, span, trace_continued
 
 I = TypeVar("I")
 R = TypeVar("R")
@@ -46,6 +47,7 @@ class _Request(Generic[I, R]):
     items: Sequence[I]
     answer: asyncio.Future[list[R]]
     arrived_s: float
+    traceparent: str
 
 
 class Batcher(Generic[I, R]):
@@ -86,12 +88,14 @@ class Batcher(Generic[I, R]):
                 retry_after_s=float(math.ceil(self._batch_s * self._queued / self._settings.items)),
             )
         answer: asyncio.Future[list[R]] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Request(items=items, answer=answer, arrived_s=self._clock()))
-        self._count(len(items))
-        if self._running is None or self._running.done():
-            # Of no caller: neither its deadline nor its request id holds for the others.
-            self._running = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
-        return await answer
+        with span("batch.wait", items=len(items)):
+            traceparent = current_traceparent()
+            self._queue.append(_Request(items=items, answer=answer, arrived_s=self._clock(), traceparent=traceparent))
+            self._count(len(items))
+            if self._running is None or self._running.done():
+                # Of no caller: neither its deadline nor its request id holds for the others.
+                self._running = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
+            return await answer
 
     async def _run(self) -> None:
         while self._queue:
@@ -117,7 +121,7 @@ class Batcher(Generic[I, R]):
         items = [item for request in batch for item in request.items]
         self._on_batch(len(items), [started - request.arrived_s for request in batch])
         try:
-            results = await asyncio.to_thread(self._work, items)
+            results = await self._work_for([request.traceparent for request in batch], items)
         except GlyphseekError as error:
             if len(batch) == 1:
                 _fail(batch[0], error)
@@ -135,6 +139,11 @@ class Batcher(Generic[I, R]):
             start, end = end, end + len(request.items)
             if not request.answer.done():
                 request.answer.set_result(results[start:end])
+
+    async def _work_for(self, traceparents: Sequence[str], items: Sequence[I]) -> list[R]:
+        """Have a thread do the work, as a span of the first caller's trace that is linked to all of them."""
+        with trace_continued(traceparents[0]), span("batch.work", links=traceparents, items=len(items)):
+            return await asyncio.to_thread(self._work, items)
 
     def _count(self, more: int) -> None:
         self._queued += more

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import grpc
 import pytest
 from fakes.serving import served
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from rpc.echo import EchoServicer, StreamServicer
 
 from glyphseek.api.v1.ingest_service_pb2 import AddImagesRequest, AddImagesResponse
@@ -15,6 +16,7 @@ from glyphseek.rpc.client import Client, StreamMethod
 from glyphseek.rpc.context import call_bound, start_call
 from glyphseek.rpc.endpoint import Endpoint
 from glyphseek.serving.guarding import GuardedCalls
+from glyphseek.tracing import set_up_tracing, span
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -62,6 +64,29 @@ def test_a_stream_whose_caller_leaves_while_an_answer_is_sent_ends_in_its_own_ca
     told = [one for one in caplog.records if one.levelno >= logging.WARNING]
     assert not [one.getMessage() for one in told if not one.name.startswith("grpc")]  # which may say it cannot send
     assert 'glyphseek_requests_in_flight{service="stream"} 0.0' in metrics.expose().decode()
+
+
+def test_a_stream_is_a_span_of_its_callers_trace_and_what_happens_between_answers_is_not_part_of_it() -> None:
+    exporter = InMemorySpanExporter()
+    stop = set_up_tracing("test", exporter=exporter)
+    with (
+        served_stream() as port,
+        Client(Endpoint(host="127.0.0.1", port=port), service="stream") as client,
+        span("caller"),
+    ):
+        requests = [AddImagesRequest(image_id=one) for one in ("a", "b")]
+        for one in client.stream(_add_images(client), requests, timeout_s=20.0):
+            with span(f"between.{one.image_id}"):
+                pass
+    stop()
+    names = {one.context.span_id: one.name for one in exporter.get_finished_spans() if one.context is not None}
+    parents = {one.name: names[one.parent.span_id] for one in exporter.get_finished_spans() if one.parent is not None}
+    assert parents == {
+        "call.stream": "caller",
+        "stream.AddImages": "call.stream",
+        "between.a": "caller",
+        "between.b": "caller",
+    }
 
 
 def _add_images(client: Client) -> StreamMethod[AddImagesRequest, AddImagesResponse]:

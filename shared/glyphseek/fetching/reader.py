@@ -6,11 +6,11 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
+from glyphseek.contexts import ContextThreads
 from glyphseek.errors import BlobError, BlobMissing, DeadlineExceeded, StoreError, StoreUnavailable
 from glyphseek.fetching.cache import CacheStats, LoadError, SingleFlightCache
 from glyphseek.fetching.faults import count_faults
@@ -85,7 +85,7 @@ class BlobReader(Generic[V]):
         self._timeout_s = timeout_s
         self._count = threads
         # A pool has at least one thread, but starts none before it is given work.
-        self._threads = ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="fetch")
+        self._threads = ContextThreads(max(1, threads - 1), thread_name_prefix="fetch")
 
     def close(self) -> None:
         """Wait for what is being read and end the threads."""

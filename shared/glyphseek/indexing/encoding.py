@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol
 
+from glyphseek.contexts import ContextThreads
 from glyphseek.errors import ImageError, ImageUnsupported, InputError
 from glyphseek.indexing.opening import EncodedFile, OpenedPhoto, open_photo
 from glyphseek.indexing.packing import BlobWriter, instance_count_of, read_left_blob, vectors_of
@@ -61,7 +61,7 @@ class ImageEncoder:
         self._writer = BlobWriter(
             model=model, features=features, codec=settings.codec, keep_likelihood=settings.keep_likelihood
         )
-        self._threads = ThreadPoolExecutor(settings.threads, "glyphseek-photos")
+        self._threads = ContextThreads(settings.threads, "glyphseek-photos")
 
     def __enter__(self) -> ImageEncoder:
         return self

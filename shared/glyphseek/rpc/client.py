@@ -18,7 +18,7 @@ from glyphseek.errors import GlyphseekError, SettingError
 from glyphseek.rpc.context import time_left, write_metadata
 from glyphseek.rpc.endpoint import Endpoint
 from glyphseek.rpc.wire_errors import FailedCall, decode_error, is_ours, shorten
-from glyphseek.tracing import span
+from glyphseek.tracing import span, span_beside, trace_continued
 
 Q = TypeVar("Q", contravariant=True)
 A = TypeVar("A", covariant=True)
@@ -154,13 +154,16 @@ class Client:
         Requests are drawn in a thread of gRPC's own. Closing what is returned cancels the call. Raises as `call` does.
         """
         timeout_s = time_left(timeout_s)
-        answers = method(iter(requests), timeout=timeout_s, metadata=self.metadata(timeout_s))
-        try:
-            yield from answers
-        except grpc.RpcError as error:
-            raise self._translate(cast(FailedCall, error)) from error
-        finally:
-            cast(grpc.RpcContext, answers).cancel()
+        with span_beside(f"call.{self._service}") as traceparent:
+            with trace_continued(traceparent):
+                metadata = self.metadata(timeout_s)
+            answers = method(iter(requests), timeout=timeout_s, metadata=metadata)
+            try:
+                yield from answers
+            except grpc.RpcError as error:
+                raise self._translate(cast(FailedCall, error)) from error
+            finally:
+                cast(grpc.RpcContext, answers).cancel()
 
     def _try(self, method: UnaryMethod[Request, Answer], request: Request, left_s: float) -> Answer:
         return method(request, timeout=max(0.0, left_s), metadata=self.metadata(left_s))

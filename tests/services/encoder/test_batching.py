@@ -3,8 +3,10 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from glyphseek.errors import Overloaded, QueryError, SettingError
+from glyphseek.tracing import set_up_tracing, span
 from glyphseek_encoder.batching import Batcher, BatchSettings
 
 pytestmark = pytest.mark.timeout(30)
@@ -134,6 +136,33 @@ def test_callers_who_went_away_cost_the_model_nothing() -> None:
 
     assert asyncio.run(ask()) == [4]
     assert work.batches == [[0], [2]]
+
+
+def test_a_batch_is_in_the_trace_of_its_first_caller_and_linked_to_all() -> None:
+    exporter = InMemorySpanExporter()
+    stop = set_up_tracing("test", exporter=exporter)
+
+    async def ask(batcher: Batcher[int, int], item: int) -> None:
+        with span(f"caller.{item}"):
+            await batcher.submit([item])
+
+    async def ask_both() -> None:
+        batcher = Batcher(Doubling(), BatchSettings(wait_s=0.05))
+        await asyncio.gather(ask(batcher, 1), ask(batcher, 2))
+
+    asyncio.run(ask_both())
+    stop()
+    found = {one.name: one.context for one in exporter.get_finished_spans()}
+    (work,) = (one for one in exporter.get_finished_spans() if one.name == "batch.work")
+    waits = [one for one in exporter.get_finished_spans() if one.name == "batch.wait"]
+    first, second = found["caller.1"], found["caller.2"]
+    assert first is not None
+    assert second is not None
+    assert first.trace_id != second.trace_id
+    assert work.context is not None
+    assert work.context.trace_id == first.trace_id
+    assert {one.context.trace_id for one in work.links} == {first.trace_id, second.trace_id}
+    assert {one.context.span_id for one in work.links} == {one.context.span_id for one in waits if one.context}
 
 
 @pytest.mark.parametrize(("name", "value"), [("items", 0), ("waiting", 0), ("wait_s", -1.0)])

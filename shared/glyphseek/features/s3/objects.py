@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from glyphseek.errors import MissingExtra, StoreError, StoreFull, StoreUnavailable
 from glyphseek.features.s3.hedging import Hedge
 from glyphseek.features.s3.settings import S3Settings
+from glyphseek.tracing import span
 
 if TYPE_CHECKING:
     from obstore.store import S3Config, S3Store
@@ -154,8 +155,8 @@ class S3Objects:
 
     @asynccontextmanager
     async def _bounded(self, action: str, name: str, *, end: float | None = None) -> AsyncGenerator[None]:
-        """Hold one of the slots, until the deadline at most, and translate errors."""
-        with self._translated(action, name):
+        """Hold one of the slots, until the deadline at most, and translate errors; the time is a span."""
+        with span(f"s3.{action.partition(' ')[0]}", key=name), self._translated(action, name):
             async with asyncio.timeout_at(self._end_of(None) if end is None else end), self._slots:
                 yield
 
