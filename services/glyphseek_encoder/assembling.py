@@ -77,7 +77,7 @@ def build_service(
         for model, one in zip(models, images, strict=True)
     }
     note_models(metrics, SERVICE, [model.card for model in models])
-    threads = Work(SERVICE, work or ONE_BATCH_OF_IMAGES, metrics)
+    threads = Work(f"{SERVICE}-images", work or ONE_BATCH_OF_IMAGES, metrics)  # queries wait for batches instead
     servicer = EncoderServicer(
         encodings,
         work=threads,

@@ -60,11 +60,6 @@ class Application:
         self._ingests = ingests
         self._changes = changes
 
-    @property
-    def searches_held(self) -> int:
-        """Return how many searches are running or waiting."""
-        return self._searches.held
-
     async def search(self, caller: Caller, ask: SearchAsk) -> SearchAnswer:
         """Return one page of hits. Needs `read`."""
         caller.check(Scope.READ)

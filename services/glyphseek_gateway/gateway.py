@@ -91,9 +91,19 @@ def build_gateway(parts: Parts, settings: GatewaySettings) -> Gateway:
         searching=Searching(generations, parts.features, limits=limits, log_queries=settings.log_queries),
         ingesting=Ingesting(generations, parts.source, limits=limits, metrics=metrics),
         collecting=Collecting(parts.collections, parts.engines, generations),
-        searches=Admission("searches", at_once=settings.max_searches, waiting=settings.max_queued),
-        ingests=Admission("uploads", at_once=settings.max_ingests, waiting=settings.max_ingests),
-        changes=Admission("changes of collections", at_once=1, waiting=8),
+        searches=Admission(
+            "searches",
+            at_once=settings.max_searches,
+            waiting=settings.max_queued,
+            queue=metrics.queue(f"{SERVICE}-searches"),
+        ),
+        ingests=Admission(
+            "uploads",
+            at_once=settings.max_ingests,
+            waiting=settings.max_ingests,
+            queue=metrics.queue(f"{SERVICE}-uploads"),
+        ),
+        changes=Admission("changes of collections", at_once=1, waiting=8, queue=metrics.queue(f"{SERVICE}-changes")),
         limits=limits,
     )
     # Where nobody is asked for a key, only this machine is answered, wherever a proxy in front listens.

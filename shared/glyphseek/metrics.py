@@ -50,11 +50,14 @@ class Metrics:
             "rejected_requests", "Requests refused because too many were there.", "service", "method"
         )
         self.errors = self._counter("errors", "Requests that failed, by kind of error.", "service", "kind")
-        self.queue_items = self._gauge("queue_items", "Requests waiting for a thread or at work in one.", "service")
+        self.queue_items = self._gauge("queue_items", "Requests waiting for a thread.", "service")
+        self.running_items = self._gauge("running_items", "Requests at work in a thread.", "service")
         self.batch_queue_items = self._gauge(
             "batch_queue_items", "Items waiting for a batch of a model.", "service", "model", "fingerprint"
         )
-        self.queue_seconds = self._histogram("queue_seconds", "Time spent waiting for a batch.", _SECONDS, "service")
+        self.queue_seconds = self._histogram(
+            "queue_seconds", "Time spent waiting for a batch or a thread.", _SECONDS, "service"
+        )
         self.batch_items = self._histogram("batch_items", "Items of one batch.", _ITEMS, "service", "operation")
         self.inference_seconds = self._histogram(
             "inference_seconds", "Time inside the model for one batch.", _SECONDS, "service", "operation"
@@ -85,6 +88,12 @@ class Metrics:
         """Say that a service has a model loaded."""
         self.model_info.labels(service, name, method, fingerprint).set(1)
 
+    def queue(self, service: str) -> QueueMetrics:
+        """Return what counts the requests of one kind that wait for threads and are at work in them."""
+        return QueueMetrics(
+            self.queue_items.labels(service), self.running_items.labels(service), self.queue_seconds.labels(service)
+        )
+
     def note_search(self, *, confident: bool, missing: Iterable[str]) -> None:
         """Count an answered search; `missing` are the stages that did not score all they were given."""
         self.searches.labels("true" if confident else "false").inc()
@@ -108,6 +117,33 @@ class Metrics:
 
     def _histogram(self, name: str, sentence: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"glyphseek_{name}", sentence, labels, buckets=buckets, registry=self.registry)
+
+
+class QueueMetrics:
+    """How many requests wait for a thread and are at work in one, and how long they waited."""
+
+    def __init__(self, waiting: Gauge, running: Gauge, seconds: Histogram) -> None:
+        self._waiting = waiting
+        self._running = running
+        self._seconds = seconds
+
+    def enter(self) -> None:
+        """Count a request that begins to wait; `begin` or `give_up` is its next step."""
+        self._waiting.inc()
+
+    def give_up(self) -> None:
+        """Count a request that waits no more and is never worked on."""
+        self._waiting.dec()
+
+    def begin(self, waited_s: float) -> None:
+        """Count a request that is at work now."""
+        self._waiting.dec()
+        self._running.inc()
+        self._seconds.observe(waited_s)
+
+    def end(self) -> None:
+        """Count a request whose work has ended."""
+        self._running.dec()
 
 
 def serve_metrics(metrics: Metrics, *, port: int, host: str = "127.0.0.1", retry_s: float = 5.0) -> Callable[[], None]:

@@ -9,17 +9,20 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from glyphseek.errors import DeadlineExceeded, Overloaded, QueryError, SettingError
+from glyphseek.metrics import Metrics
 from glyphseek.rpc.admission import Admission
 
+METRICS = Metrics()
 NAME: ContextVar[str] = ContextVar("name", default="nobody")
 
 
 @pytest.fixture
 def admission() -> Iterator[Admission]:
     """One at once, one waiting."""
-    admission = Admission("searches", at_once=1, waiting=1)
+    admission = Admission("searches", at_once=1, waiting=1, queue=METRICS.queue("searches"))
     yield admission
     admission.close()
 
@@ -97,6 +100,49 @@ def test_work_that_has_not_begun_by_the_deadline_never_does(admission: Admission
     asyncio.run(run())
     _wait_until_free(admission)
     assert not began.is_set()
+
+
+def test_what_waits_and_what_runs_is_counted_and_how_long_it_waited() -> None:
+    now, metrics = [0.0], Metrics()
+    admission = Admission("searches", at_once=1, waiting=2, queue=metrics.queue("test"), clock=lambda: now[0])
+    began, may_end = threading.Event(), threading.Event()
+
+    def block() -> None:
+        began.set()
+        may_end.wait(20)
+
+    async def run() -> None:
+        with admission.place() as first, admission.place() as second, admission.place() as third:
+            running = asyncio.ensure_future(first.run(block))
+            await asyncio.to_thread(began.wait, 20)
+            waiting = asyncio.ensure_future(second.run(lambda: None))
+            leaving = asyncio.ensure_future(third.run(lambda: None))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert count(metrics) == (1, 2, 1, 0.0)
+            leaving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leaving
+            assert count(metrics) == (1, 1, 1, 0.0)
+            now[0] = 5.0
+            may_end.set()
+            await asyncio.gather(running, waiting)
+
+    asyncio.run(run())
+    admission.close()
+    assert count(metrics) == (0, 0, 2, 5.0)
+
+
+def count(metrics: Metrics) -> tuple[float, ...]:
+    """Return what runs, what waits, how many have begun, and how long these waited."""
+    found = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(metrics.expose().decode())
+        for sample in family.samples
+        if sample.labels.get("service") == "test"
+    }
+    names = ("running_items", "queue_items", "queue_seconds_count", "queue_seconds_sum")
+    return tuple(found[f"glyphseek_{name}"] for name in names)
 
 
 def test_work_past_its_deadline_is_refused_at_once(admission: Admission) -> None:

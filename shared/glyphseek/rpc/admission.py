@@ -17,6 +17,7 @@ from math import ceil
 from typing import TypeVar
 
 from glyphseek.errors import DeadlineExceeded, Overloaded, SettingError
+from glyphseek.metrics import Metrics, QueueMetrics
 
 T = TypeVar("T")
 
@@ -27,13 +28,22 @@ _FORGETTING = 0.1  # share of the newest duration in the mean
 class Admission:
     """Runs the blocking work of one kind of request in `at_once` threads, and lets `waiting` more requests wait."""
 
-    def __init__(self, name: str, *, at_once: int, waiting: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`name` is of the work, in the plural, for messages. `clock` is that of the deadlines."""
+    def __init__(
+        self,
+        name: str,
+        *,
+        at_once: int,
+        waiting: int,
+        queue: QueueMetrics | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`name` is of the work, in the plural, for messages. `queue` counts it. `clock` is that of the deadlines."""
         if at_once < 1 or waiting < 0:
             raise SettingError(f"{name} at once are {at_once} and waiting {waiting}: at least 1 and 0 are needed")
         self._name = name
         self._at_once = at_once
         self._limit = at_once + waiting
+        self._queue = queue or Metrics().queue(name)
         self._clock = clock
         self._executor = ThreadPoolExecutor(at_once, thread_name_prefix=name)
         self._lock = threading.Lock()
@@ -66,15 +76,24 @@ class Admission:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _submit(self, work: Callable[[], T]) -> Future[T]:
-        return self._executor.submit(self._measure, work)
+        self._queue.enter()
+        future = self._executor.submit(self._measure, work, self._clock())
+        future.add_done_callback(self._look_whether_it_began)
+        return future
 
-    def _measure(self, work: Callable[[], T]) -> T:
+    def _measure(self, work: Callable[[], T], entered: float) -> T:
         started = self._clock()
+        self._queue.begin(started - entered)
         try:
             return work()
         finally:
+            self._queue.end()
             with self._lock:
                 self._mean_s += _FORGETTING * (self._clock() - started - self._mean_s)
+
+    def _look_whether_it_began(self, future: Future[T]) -> None:
+        if future.cancelled():
+            self._queue.give_up()
 
     def _free(self) -> None:
         with self._lock:

@@ -35,12 +35,14 @@ class Work:
     """The threads of one service. Close it after use."""
 
     def __init__(self, service: str, settings: WorkSettings, metrics: Metrics) -> None:
-        self._admission = Admission(f"{service}-calls", at_once=settings.at_once, waiting=settings.waiting)
-        self._queued = metrics.queue_items.labels(service)
+        """`service` is the name in metrics and messages."""
+        self._admission = Admission(
+            f"{service}-calls", at_once=settings.at_once, waiting=settings.waiting, queue=metrics.queue(service)
+        )
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return what `work` returns. Raises Overloaded, and DeadlineExceeded when the caller's time is over."""
-        with self._admission.place() as place, self._queued.track_inprogress():
+        with self._admission.place() as place:
             call = current_call()
             return await place.run(work, deadline=None if call is None else call.deadline)
 

@@ -152,14 +152,13 @@ def test_a_deadline_of_one_millisecond_is_told_quickly_and_harms_nothing(
             assert (over_http.status_code, over_http.json()["type"]) == (504, "urn:glyphseek:problem:DeadlineExceeded")
         else:
             assert over_http.json()["hits"][0]["image"]["image_id"] == "i1"
-        try:
-            over_grpc = running.search.Search(
-                search_service_pb2.SearchRequest(collection="words", query="w1"), timeout=0.001
-            )
-        except grpc.RpcError as failed:
-            assert cast(FailedCall, failed).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        over_grpc = running.search.Search.future(
+            search_service_pb2.SearchRequest(collection="words", query="w1"), timeout=0.001
+        )
+        if over_grpc.code() is not grpc.StatusCode.OK:
+            assert over_grpc.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         else:
-            assert over_grpc.hits[0].image.image_id == "i1"
+            assert over_grpc.result().hits[0].image.image_id == "i1"
         assert time.monotonic() - started < 5
     assert search(running, "words").status_code == 200
 
@@ -188,7 +187,8 @@ def test_past_the_bound_requests_are_refused_and_the_admitted_ones_answered(
         admitted = [threads.submit(search, running, "words") for _ in range(4)]
         for _ in range(2):
             assert matcher.began.acquire(timeout=10)
-        _wait_for_places(running, 4)
+        _wait_for(running, 2, "glyphseek_running_items", "gateway-searches")
+        _wait_for(running, 2, "glyphseek_queue_items", "gateway-searches")
         refused = search(running, "words")
         with pytest.raises(grpc.RpcError) as failed:
             running.search.Search(search_service_pb2.SearchRequest(collection="words", query="w1"), timeout=10)
@@ -249,11 +249,13 @@ def _drain(matcher: WaitingMatcher) -> None:
 
 
 def _wait_until_idle(running: Served) -> None:
-    _wait_for_places(running, 0)
+    _wait_for(running, 1, "glyphseek_requests_in_flight", "gateway")  # that of the metrics
+    _wait_for(running, 0, "glyphseek_running_items", "gateway-searches")
 
 
-def _wait_for_places(running: Served, count: int) -> None:
+def _wait_for(running: Served, count: int, name: str, service: str) -> None:
     end = time.monotonic() + 10
-    while running.gateway.application.searches_held != count and time.monotonic() < end:
+    line = f'{name}{{service="{service}"}} {float(count)}'
+    while line not in (text := running.http.get("/metrics").text) and time.monotonic() < end:
         time.sleep(0.01)
-    assert running.gateway.application.searches_held == count
+    assert line in text
