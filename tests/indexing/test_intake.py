@@ -1,11 +1,13 @@
 import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from indexing.gallery_fakes import FINGERPRINT, FakeFeatures, FakeModel, FakeVectors, photo_bytes
 
-from glyphseek.errors import GlyphseekError, ImageError, InputError, ServiceUnavailable
+from glyphseek.deadlines import deadline_bound, time_left
+from glyphseek.errors import DeadlineExceeded, GlyphseekError, ImageError, InputError, ServiceUnavailable
 from glyphseek.fetching import SETTLING_S
 from glyphseek.indexing import (
     EncodedFile,
@@ -20,7 +22,7 @@ from glyphseek.indexing import (
     verify,
 )
 from glyphseek.ports import blob_key
-from glyphseek.types import RgbImage
+from glyphseek.types import ImageRecord, RgbImage
 
 ONE, TWO = photo_bytes(1), photo_bytes(2)
 
@@ -195,6 +197,33 @@ def test_deleting_removes_rows_before_blobs_and_tells_unknown_ids() -> None:
     assert removal.removed_ids == ("b", "a")
     assert removal.unknown_ids == ("nobody",)
     assert [entry.rsplit(" ", 1)[0] for entry in rig.journal] == ["delete row"] * 2 + ["delete blob"] * 2
+    assert rig.features.content() == {}
+
+
+class HurriedVectors(FakeVectors):
+    """Answers nobody whose time is over, and deletes until it is."""
+
+    deadline = 0.0
+
+    def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
+        time_left(1.0)
+        return super().get(image_ids)
+
+    def delete(self, image_ids: Sequence[str]) -> None:
+        super().delete(image_ids)
+        time.sleep(max(0.0, self.deadline - time.monotonic()) + 0.01)
+
+
+def test_a_deadline_between_rows_and_blobs_leaves_no_blob_behind() -> None:
+    rig = Rig()
+    hurried = HurriedVectors(rig.journal)
+    intake = Intake(hurried, rig.features, rig, fingerprint=FINGERPRINT, others=lambda: [hurried])
+    intake.add([IntakeItem(content=ONE, image_id="a")])
+    hurried.deadline = time.monotonic() + 2.0
+    with deadline_bound(hurried.deadline):
+        assert intake.delete(["a"]).removed_ids == ("a",)
+        with pytest.raises(DeadlineExceeded):
+            hurried.get(["a"])
     assert rig.features.content() == {}
 
 

@@ -152,6 +152,7 @@ def test_a_request_is_one_trace_through_all_processes_and_stores(config: Config,
     assert {
         ("gateway", "call.encoder"),
         ("encoder", "encoder.EncodeImages"),
+        ("encoder", "images.encode"),
         ("encoder", "s3.put"),
         ("gateway", "s3.put"),
         ("gateway", "milvus.write"),

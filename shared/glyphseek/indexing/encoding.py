@@ -17,6 +17,7 @@ from glyphseek.indexing.opening import EncodedFile, OpenedPhoto, open_photo
 from glyphseek.indexing.packing import BlobWriter, instance_count_of, read_left_blob, vectors_of
 from glyphseek.indexing.settings import EncodingSettings
 from glyphseek.ports import FeatureStore, Model, blob_key
+from glyphseek.tracing import span
 from glyphseek.types import FloatArray, ImageFeatures, ImageRecord, ModelCard
 
 _LOG = logging.getLogger(__name__)
@@ -140,7 +141,8 @@ class ImageEncoder:
 
     def _encode_batch(self, photos: Sequence[OpenedPhoto]) -> list[ImageFeatures | ImageError]:
         try:
-            return [*self._model.encode_images([photo.pixels for photo in photos])]
+            with span("images.encode", images=len(photos)):
+                return [*self._model.encode_images([photo.pixels for photo in photos])]
         except Exception:  # noqa: BLE001 - one odd picture must not stop a run, whatever the model raises
             _LOG.exception("batch_not_encoded images=%d", len(photos))
             return [self._encode_one(photo) for photo in photos]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from glyphseek.deadlines import deadline_bound
 from glyphseek.errors import ImageError, InputError
 from glyphseek.fetching import SETTLING_S
 from glyphseek.indexing.arrivals import Arrival, Intaken
@@ -145,9 +146,10 @@ class Intake:
         asked = tuple(dict.fromkeys(image_ids))
         with self._ids.hold(set(asked)):
             known = self._vectors.get(asked)
-            self._vectors.delete(list(known))
-            shared = self._find_elsewhere(list(known))
-            self._features.delete([blob_key(self._fingerprint, one) for one in known if one not in shared])
+            with deadline_bound(None):  # one between rows and blobs would leave blobs that nobody needs
+                self._vectors.delete(list(known))
+                shared = self._find_elsewhere(list(known))
+                self._features.delete([blob_key(self._fingerprint, one) for one in known if one not in shared])
         return Removal(
             removed_ids=tuple(one for one in asked if one in known),
             unknown_ids=tuple(one for one in asked if one not in known),
