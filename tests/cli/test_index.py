@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from cli.command_line import Indexed, glyphseek, write_model, write_photos
 
 from glyphseek.models.checkpoint import load_manifest
+from glyphseek.tokens import inspect
 
 
 def test_indexing_says_what_it_did(indexed: Indexed) -> None:
@@ -84,3 +86,79 @@ def test_the_gallery_knows_its_model_from_any_working_folder(indexed: Indexed) -
     kept = json.loads((indexed.gallery / "gallery.json").read_text())
 
     assert kept["model"] == str(indexed.model.resolve())
+
+
+def codecs_of(gallery: Path) -> set[str]:
+    """Return the codecs that the gallery's blobs are in."""
+    return {inspect(path.read_bytes()).codec.value for path in (gallery / "features").rglob("*") if path.is_file()}
+
+
+def add_photo(photos: Path) -> None:
+    (photos / "late.png").write_bytes((photos / "open.png").read_bytes() + b" ")
+
+
+def forget_packing(gallery: Path) -> None:
+    """Make the gallery one that was indexed before its packing was written down."""
+    kept = json.loads((gallery / "gallery.json").read_text())
+    del kept["packing"]
+    (gallery / "gallery.json").write_text(json.dumps(kept))
+
+
+def test_a_gallery_goes_on_in_the_codec_it_was_begun_with(indexed: Indexed, tmp_path: Path) -> None:
+    photos, gallery = write_photos(tmp_path / "photos"), tmp_path / "gallery"
+    begun = glyphseek("index", photos, "--gallery", gallery, "--model", indexed.model, "--codec", "int8")
+    add_photo(photos)
+
+    again = glyphseek("index", photos, "--gallery", gallery, "--json")
+
+    assert (begun.code, again.code) == (0, 0), again.err
+    assert json.loads(again.out)["added"] == 1
+    assert codecs_of(gallery) == {"int8"}
+    assert json.loads((gallery / "gallery.json").read_text())["packing"] == {"codec": "int8", "keep_likelihood": 0.0}
+
+
+@pytest.mark.parametrize("option", [("--codec", "int8"), ("--keep-likelihood", "0.5")])
+def test_a_gallery_is_never_kept_in_two_ways(indexed: Indexed, tmp_path: Path, option: tuple[str, str]) -> None:
+    gallery = indexed.copied(tmp_path / "copy")
+    before = (gallery / "gallery.json").read_bytes()
+
+    ended = glyphseek("index", indexed.photos, "--gallery", gallery, *option)
+
+    assert ended.code == 2
+    assert f"was indexed with {option[0]} " in ended.err
+    assert f"Leave {option[0]} out, or index into another folder" in ended.err
+    assert (gallery / "gallery.json").read_bytes() == before
+    assert codecs_of(gallery) == {"fp16"}
+
+
+def test_an_older_gallery_goes_on_in_the_codec_of_its_blobs_and_writes_it_down(
+    indexed: Indexed, tmp_path: Path
+) -> None:
+    photos, gallery = write_photos(tmp_path / "photos"), tmp_path / "gallery"
+    glyphseek("index", photos, "--gallery", gallery, "--model", indexed.model, "--codec", "int8")
+    forget_packing(gallery)
+    add_photo(photos)
+
+    refused = glyphseek("index", photos, "--gallery", gallery, "--codec", "fp16")
+    ended = glyphseek("index", photos, "--gallery", gallery)
+
+    assert refused.code == 2
+    assert ended.code == 0, ended.err
+    assert codecs_of(gallery) == {"int8"}
+    assert json.loads((gallery / "gallery.json").read_text())["packing"]["codec"] == "int8"
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+def test_a_gallery_without_a_blob_takes_the_codec_that_is_asked_for(
+    indexed: Indexed, tmp_path: Path, is_older: bool
+) -> None:
+    photos, gallery = write_photos(tmp_path / "photos"), tmp_path / "gallery"
+    (tmp_path / "none").mkdir()
+    glyphseek("index", tmp_path / "none", "--gallery", gallery, "--model", indexed.model)
+    if is_older:
+        forget_packing(gallery)
+
+    ended = glyphseek("index", photos, "--gallery", gallery, "--allow-move", "--codec", "int8")
+
+    assert ended.code == 0, ended.err
+    assert codecs_of(gallery) == {"int8"}

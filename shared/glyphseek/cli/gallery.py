@@ -1,7 +1,7 @@
 """A gallery on disk, put together: the only place of the command line that builds stores.
 
 GALLERY/
-  gallery.json   which model wrote it, of which folder; replaced whole
+  gallery.json   which model wrote it, how features are packed, of which folder; replaced whole
   vectors/       Milvus Lite
   features/      one blob an image
   files.json     hints of the last run, safe to lose
@@ -20,10 +20,11 @@ from typing import Annotated
 
 import typer
 
-from glyphseek.errors import GalleryDamaged, GalleryNotFound, ModelMismatch, SettingError
+from glyphseek.errors import BlobError, GalleryDamaged, GalleryNotFound, ModelMismatch, SettingError
 from glyphseek.features.directory import DirectoryFeatureStore
 from glyphseek.ports import FeatureStore, Model, TokenScorer
 from glyphseek.reranking import Reranker
+from glyphseek.tokens import CodecName, inspect
 from glyphseek.types import Calibration, FeatureKind, Fusion, ModelCard
 from glyphseek.vectors.milvus import MilvusLiteStore
 
@@ -41,13 +42,25 @@ KeyOption = Annotated[str, typer.Option("--api-key", envvar="GLYPHSEEK_API_KEY",
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """How a gallery keeps features, the same for all its photos. keep_likelihood: as for IndexSettings."""
+
+    codec: CodecName
+    keep_likelihood: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GalleryDescription:
-    """What gallery.json holds. `model` is the id or path that opens the model; `folder` is where the photos are."""
+    """What gallery.json holds. `model` is the id or path that opens the model; `folder` is where the photos are.
+
+    `packing` is None for a gallery that was made before it was written down.
+    """
 
     layout: int
     model: str
     folder: str
     card: ModelCard
+    packing: Packing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +99,8 @@ def describe(path: Path) -> GalleryDescription:
             card["rerank_calibration"] = Calibration(**card["rerank_calibration"])
         card["fusion"] = Fusion(card.get("fusion", Fusion.SUM))
         values["card"] = ModelCard(**card)
+        if (packing := values.get("packing")) is not None:
+            values["packing"] = Packing(codec=CodecName(packing["codec"]), keep_likelihood=packing["keep_likelihood"])
         description = GalleryDescription(**values)
     except (ValueError, TypeError, KeyError) as error:
         raise GalleryDamaged(f"{file} cannot be read: {error}") from error
@@ -94,13 +109,64 @@ def describe(path: Path) -> GalleryDescription:
     return description
 
 
-def create_if_absent(path: Path, *, model: str, folder: Path, card: ModelCard) -> None:
-    """Write gallery.json for a new gallery; for one that exists, refuse another model: names and fingerprints."""
-    if (path / GALLERY_FILE).exists():
-        check_model(path, describe(path).card, card)
-    else:
+def create_if_absent(path: Path, *, model: str, folder: Path, card: ModelCard, packing: Packing) -> None:
+    """Write gallery.json for a new gallery; for one that exists, refuse another model: names and fingerprints.
+
+    How it is packed is written down where that was not known.
+    """
+    if not (path / GALLERY_FILE).exists():
         path.mkdir(parents=True, exist_ok=True)
-        write_description(path, GalleryDescription(layout=LAYOUT, model=model, folder=str(folder.resolve()), card=card))
+        described = GalleryDescription(
+            layout=LAYOUT, model=model, folder=str(folder.resolve()), card=card, packing=packing
+        )
+        write_description(path, described)
+        return
+    known = describe(path)
+    check_model(path, known.card, card)
+    if known.packing != packing:
+        write_description(path, replace(known, packing=packing))
+
+
+def choose_packing(path: Path, *, codec: CodecName | None, keep_likelihood: float | None) -> Packing | None:
+    """Return how the gallery at `path` is to keep features: as it does, or as asked; None where nothing says so.
+
+    None asks for nothing. Of a gallery that was made before it was written down, its first sound blob says the codec.
+    Raises SettingError where something else is asked of a gallery that holds features.
+    """
+    if not (path / GALLERY_FILE).exists():
+        return None
+    held = _codec_of_blobs(path)
+    known = describe(path).packing or (Packing(codec=held) if held is not None else None)
+    if known is None:
+        return None
+    if held is not None:
+        _check_packing(path, known, codec=codec, keep_likelihood=keep_likelihood)
+    return Packing(
+        codec=known.codec if codec is None else codec,
+        keep_likelihood=known.keep_likelihood if keep_likelihood is None else keep_likelihood,
+    )
+
+
+def _codec_of_blobs(path: Path) -> CodecName | None:
+    features = DirectoryFeatureStore(path / "features")
+    for key in features.scan():
+        try:
+            return inspect(features.get([key])[0] or b"").codec
+        except BlobError:
+            continue
+    return None
+
+
+def _check_packing(path: Path, known: Packing, *, codec: CodecName | None, keep_likelihood: float | None) -> None:
+    for option, asked, kept in (
+        ("--codec", codec, known.codec),
+        ("--keep-likelihood", keep_likelihood, known.keep_likelihood),
+    ):
+        if asked is not None and asked != kept:
+            raise SettingError(
+                f"the gallery {path} was indexed with {option} {kept}; with {asked} its photos would be kept in two "
+                f"ways. Leave {option} out, or index into another folder"
+            )
 
 
 def check_model(path: Path, known: ModelCard, card: ModelCard) -> None:

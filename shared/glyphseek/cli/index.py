@@ -15,8 +15,10 @@ from glyphseek.cli.gallery import (
     CollectionOption,
     GalleryOrNone,
     KeyOption,
+    Packing,
     UrlOption,
     choose_gallery,
+    choose_packing,
     create_if_absent,
     describe,
     follow_folder,
@@ -38,11 +40,19 @@ def index(
     model: Annotated[str | None, typer.Option(help="Model id or folder; a gallery that exists knows its own.")] = None,
     codec: Annotated[
         CodecName | None,
-        typer.Option(help="How features are kept in blobs; unless given, int8 for token maps, else fp16."),
+        typer.Option(
+            help="How features are kept in blobs; unless given, as the gallery has them; in a new one int8 for token "
+            "maps, else fp16."
+        ),
     ] = None,
     keep_likelihood: Annotated[
-        float, typer.Option(min=0, max=1, help="Keep tokens that are at least this likely to be text.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Keep tokens that are at least this likely to be text; unless given, as the gallery has it, or all.",
+        ),
+    ] = None,
     keep_missing: Annotated[
         bool, typer.Option("--keep-missing", help="Keep photos that are gone from the folder.")
     ] = False,
@@ -72,11 +82,13 @@ def index(
         return
     gallery = choose_gallery(gallery)
     wanted = model or (describe(gallery).model if (gallery / GALLERY_FILE).exists() else DEFAULT_MODEL)
+    packing = choose_packing(gallery, codec=codec, keep_likelihood=keep_likelihood)
     encoder = open_model(wanted, device=device)
-    create_if_absent(gallery, model=lasting_name(wanted), folder=folder, card=encoder.card)
+    packing = packing or Packing(codec=codec or choose_codec(encoder.card), keep_likelihood=keep_likelihood or 0.0)
+    create_if_absent(gallery, model=lasting_name(wanted), folder=folder, card=encoder.card, packing=packing)
     settings = IndexSettings(
-        codec=codec or choose_codec(encoder.card),
-        keep_likelihood=keep_likelihood,
+        codec=packing.codec,
+        keep_likelihood=packing.keep_likelihood,
         keep_missing=keep_missing,
         allow_move=allow_move,
         longer_side=encoder.card.longer_side,
