@@ -15,6 +15,10 @@ from urllib.parse import quote
 
 import grpc
 from geventhttpclient import HTTPClient
+from geventhttpclient.response import HTTPParseError
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
 from prometheus_client.parser import text_string_to_metric_families
 
 from glyphseek.api.v1 import ingest_service_pb2 as ingest
@@ -26,6 +30,9 @@ from glyphseek.rpc.wire_errors import DETAILS_KEY, FailedCall
 
 ADDED_PREFIX = "load-"
 """How the ids of photos begin that a load adds."""
+
+HITS = 10
+"""How many hits are asked for."""
 
 _PATIENCE_S = 30.0
 _CONNECTIONS = 512
@@ -78,24 +85,16 @@ class HttpCaller:
             connection_timeout=_PATIENCE_S,
             network_timeout=_PATIENCE_S,
         )
-        self._path = f"/v1/collections/{collection}/search?q="
+        self._path = f"/v1/collections/{collection}/search?page_size={HITS}&q="
 
     def search(self, question: Question) -> Outcome:
         """Return what became of the question; never raises."""
         try:
             answer = self._client.get(self._path + quote(question.text))
             body: dict[str, Any] = json.loads(answer.read() or b"{}")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPParseError) as error:
             return Outcome(error=f"{type(error).__name__}: {error}")
-        if answer.status_code == 429:
-            return Outcome(error="429", is_refused=True, tells_when_to_retry=answer.get("retry-after") is not None)
-        if answer.status_code != 200:
-            return Outcome(error=f"{answer.status_code} {body.get('title', '')}")
-        return Outcome(
-            image_ids=tuple(hit["image"]["image_id"] for hit in body["hits"]),
-            stages_ms={stage: body["timings"][stage] for stage in _STAGES},
-            degraded=tuple(part["stage"] for part in body["degraded"]),
-        )
+        return read_http_answer(answer.status_code, str(answer.get("retry-after", "")), body)
 
 
 class GrpcCaller:
@@ -111,11 +110,11 @@ class GrpcCaller:
 
     def search(self, question: Question) -> Outcome:
         """Return what became of the question; never raises."""
-        request = search.SearchRequest(collection=self._collection, query=question.text)
+        request = search.SearchRequest(collection=self._collection, query=question.text, page_size=HITS)
         try:
             answer = self._stub.Search(request, timeout=_PATIENCE_S, metadata=self._metadata)
         except grpc.RpcError as error:
-            return _read_error(error)
+            return read_grpc_error(cast(FailedCall, error))
         return Outcome(
             image_ids=tuple(hit.image.image_id for hit in answer.hits),
             stages_ms={stage: getattr(answer.timings, stage) for stage in _STAGES},
@@ -143,9 +142,12 @@ class PhotoAdder:
         photo = self._photos[number % len(self._photos)].read_bytes() + f"load {number}".encode()
         request = ingest.AddImagesRequest(collection=self._collection, image_id=image_id, content=photo)
         try:
-            (answer,) = self._stub.AddImages(iter([request]), timeout=_PATIENCE_S, metadata=self._metadata)
+            answers = list(self._stub.AddImages(iter([request]), timeout=_PATIENCE_S, metadata=self._metadata))
         except grpc.RpcError as error:
-            return image_id, _read_error(error)
+            return image_id, read_grpc_error(cast(FailedCall, error))
+        if len(answers) != 1:
+            return image_id, Outcome(error=f"{len(answers)} answers to one photo")
+        (answer,) = answers
         if answer.outcome == ingest.AddImagesResponse.OUTCOME_REFUSED:
             return image_id, Outcome(error=f"{answer.failure_kind}: {answer.failure_message}")
         with self._lock:
@@ -174,18 +176,49 @@ def read_counts(url: str) -> dict[str, float]:
     return found
 
 
+def read_http_answer(status: int, retry_after: str, body: Mapping[str, Any]) -> Outcome:
+    """Return what became of a search over HTTP; an answer of another form is an error."""
+    if status == 429:
+        return Outcome(error="429", is_refused=True, tells_when_to_retry=retry_after.isdigit())
+    try:
+        if status != 200:
+            return Outcome(error=f"{status} {body.get('title', '')}")
+        return Outcome(
+            image_ids=tuple(hit["image"]["image_id"] for hit in body["hits"]),
+            stages_ms={stage: body["timings"][stage] for stage in _STAGES},
+            degraded=tuple(part["stage"] for part in body["degraded"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        return Outcome(error=f"{status} with a body of another form: {type(error).__name__}: {error}")
+
+
+def read_grpc_error(failed: FailedCall) -> Outcome:
+    """Return what became of a call that ended with a status."""
+    return Outcome(
+        error=failed.code().name,
+        is_refused=failed.code() is grpc.StatusCode.RESOURCE_EXHAUSTED,
+        tells_when_to_retry=_has_retry_info(failed),
+    )
+
+
 def _metadata(endpoint: Endpoint, key: str) -> list[tuple[str, str]]:
     application = [("application", endpoint.application)] if endpoint.application else []
     return [*application, *([("authorization", f"Bearer {key}")] if key else [])]
 
 
-def _read_error(error: grpc.RpcError) -> Outcome:
-    failed = cast(FailedCall, error)
-    return Outcome(
-        error=failed.code().name,
-        is_refused=failed.code() is grpc.StatusCode.RESOURCE_EXHAUSTED,
-        tells_when_to_retry=any(name == DETAILS_KEY for name, _ in failed.trailing_metadata() or ()),
-    )
+def _has_retry_info(failed: FailedCall) -> bool:
+    """Return whether the details hold a RetryInfo with a time to wait."""
+    retry = RetryInfo()
+    for name, value in failed.trailing_metadata() or ():
+        if name != DETAILS_KEY or not isinstance(value, bytes):
+            continue
+        try:
+            details = Status.FromString(value).details
+        except DecodeError:
+            return False
+        if any(detail.Unpack(retry) for detail in details):
+            return retry.retry_delay.ToMilliseconds() > 0
+    return False
 
 
 def _chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

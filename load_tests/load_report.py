@@ -1,13 +1,18 @@
-"""What a load of a deployment came to."""
+"""What a load of a deployment came to, and whether that is good enough."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from load_calls import Outcome
+from load_calls import ADDED_PREFIX, HITS, Outcome
+
+ADDING = "add"
+"""Kind of the requests that add a photo; all others are searches."""
+_LEAST = "least_"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -16,6 +21,7 @@ class LoadFigures:
 
     scenario: str
     rate: float
+    started: int = 0
     cpu_percent: float = 0.0
     times_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     stages_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
@@ -63,7 +69,8 @@ class LoadFigures:
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain values."""
-        answered = sum(map(len, self.times_ms.values()))
+        answered = sum(len(times) for kind, times in self.times_ms.items() if kind != ADDING)
+        noted = sum(map(len, self.times_ms.values())) + self.refused.total() + self.errors.total()
         seconds = max(self._ended_s - self._begun_s, 1e-9)
         return {
             "scenario": self.scenario,
@@ -71,10 +78,14 @@ class LoadFigures:
             "seconds": round(seconds, 1),
             "answered": answered,
             "answered_per_second": round(answered / seconds, 2),
-            "refused": dict(self.refused),
+            "answered_share": round(answered / seconds / self.rate, 4),
+            "added": len(self.times_ms.get(ADDING, ())),
+            "unaccounted": self.started - noted,
+            "refused": self.refused.total(),
+            "refused_by_kind": dict(self.refused),
             "refused_without_retry_after": self.without_retry_after,
             "errors": dict(self.errors),
-            "failed": sum(self.errors.values()),
+            "failed": self.errors.total(),
             "wrong": len(self.wrong),
             "wrong_queries": sorted(set(self.wrong)),
             "degraded": self.degraded,
@@ -89,7 +100,7 @@ class LoadFigures:
         report = self.as_json()
         lines = [
             f"{self.scenario}: {report['offered_per_second']:.0f} searches/s offered for {report['seconds']:.0f} s, "
-            f"{report['answered_per_second']:.1f} answered/s, {sum(self.refused.values())} refused, "
+            f"{report['answered_per_second']:.1f} answered/s, {self.refused.total()} refused, "
             f"{report['failed']} failed, {len(self.wrong)} wrong, {self.degraded} degraded; "
             f"cache {self.cache_ratio or '-'}, CPU {self.cpu_percent:.0f} %"
         ]
@@ -100,8 +111,27 @@ class LoadFigures:
         return "\n".join(lines)
 
 
+def is_right(outcome: Outcome, expected: Sequence[str], *, may_have_added: bool) -> bool:
+    """Return whether an answer has the hits that the query has when it is asked alone, in their order, all of them.
+
+    may_have_added: photos that the load adds may stand between them, and push the last ones out of a full page. Of an
+    answer that says what it went without the order is not known; it must have hits, and none twice.
+    """
+    found = outcome.image_ids
+    if outcome.degraded:
+        return 0 < len(set(found)) == len(found) <= HITS
+    if not may_have_added:
+        return found == tuple(expected)
+    others = tuple(one for one in found if not one.startswith(ADDED_PREFIX))
+    is_whole = len(others) == len(expected) or len(found) == HITS
+    return others == tuple(expected[: len(others)]) and len(found) <= HITS and is_whole
+
+
 def list_misses(report: dict[str, Any], thresholds: dict[str, float]) -> list[str]:
-    """Return what the report misses: `p99_ms` holds for every kind of search, other names are figures of the report."""
+    """Return what the report misses; no request may be unaccounted for, and something must have been answered.
+
+    `p99_ms` bounds every kind of search, `least_x` is what figure x must reach, `x` what it must not pass.
+    """
     misses: list[str] = []
     for name, bound in thresholds.items():
         if name.endswith("_ms"):
@@ -109,12 +139,17 @@ def list_misses(report: dict[str, Any], thresholds: dict[str, float]) -> list[st
             misses += [
                 f"{kind} {name} is {value:.1f}, the bound is {bound:g}"
                 for kind, value in found.items()
-                if value > bound and kind != "add"
+                if value > bound and kind != ADDING
             ]
+        elif name.startswith(_LEAST):
+            if (value := report[name.removeprefix(_LEAST)]) < bound:
+                misses.append(f"{name.removeprefix(_LEAST)} is {value:g}, it must be at least {bound:g}")
         elif report[name] > bound:
             misses.append(f"{name} is {report[name]:g}, the bound is {bound:g}")
-    if not report["requests_ms"]:
+    if not report["answered"]:
         misses.append("nothing was answered")
+    if report["unaccounted"]:
+        misses.append(f"of {report['unaccounted']} requests nobody knows what became")
     return misses
 
 
