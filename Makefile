@@ -43,8 +43,9 @@ types: install   ## pyright strict
 imports: install ## who may import whom
 	$(BIN)/lint-imports
 
-bench: install   ## search and indexing speed; exits non-zero past a threshold
+bench: install   ## speed of search and of the renderer; exits non-zero past a threshold
 	$(BIN)/python load_tests/search_latency.py
+	$(BIN)/python load_tests/render_speed.py
 	@echo "photos needed: $(BIN)/python load_tests/index_throughput.py PHOTOS"
 
 clean:           ## remove what the targets made
