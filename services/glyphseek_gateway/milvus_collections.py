@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from glyphseek.errors import GalleryNotFound
 from glyphseek.ports import VectorStore
@@ -11,13 +11,20 @@ from glyphseek.types import ModelCard
 from glyphseek.vectors.milvus_generations import Generation, MilvusGenerations
 from glyphseek.vectors.milvus_server import MilvusStore
 from glyphseek.vectors.milvus_settings import MilvusSettings
+from glyphseek_gateway.waiting import held_in_time
 
 
 class MilvusCollections:
-    """The collections of one Milvus. Nothing is connected before the first call, so that Milvus may come up later."""
+    """The collections of one Milvus. Nothing is connected before the first call, so that Milvus may come up later.
 
-    def __init__(self, settings: MilvusSettings) -> None:
+    One thread connects at a time; others wait for it no longer than their callers do, and raise StoreUnavailable then.
+    """
+
+    def __init__(
+        self, settings: MilvusSettings, *, connect: Callable[[MilvusSettings], MilvusGenerations] = MilvusGenerations
+    ) -> None:
         self._settings = settings
+        self._connect = connect
         self._lock = threading.Lock()
         self._connected: MilvusGenerations | None = None
 
@@ -58,7 +65,9 @@ class MilvusCollections:
 
     @property
     def _generations(self) -> MilvusGenerations:
-        with self._lock:
+        if (connected := self._connected) is not None:
+            return connected
+        with held_in_time(self._lock, "Milvus is still being connected to"):
             if self._connected is None:
-                self._connected = MilvusGenerations(self._settings)
+                self._connected = self._connect(self._settings)
             return self._connected

@@ -21,6 +21,7 @@ from glyphseek.vectors.milvus_generations import Generation
 from glyphseek_gateway.collections import Collections
 from glyphseek_gateway.engines import Engines, card_of, find_card
 from glyphseek_gateway.stages import Stages, TimedMatcher, TimedModel, TimedReranker, TimedVectors
+from glyphseek_gateway.waiting import held_in_time
 
 T = TypeVar("T")
 
@@ -171,7 +172,7 @@ class OpenGenerations:
             return entry
         with self._lock:
             opening = self._opening.setdefault(key, threading.Lock())
-        with opening:
+        with held_in_time(opening, f"collection {generation.gallery!r} is still being opened"):
             if (entry := self._take_open(key)) is not None:
                 return entry
             entry = _Entry(self._open(generation), users=1)

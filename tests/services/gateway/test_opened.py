@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fakes.gateways import PhotoWords, Served, make_engine, make_gateway, make_photo, other_card, served
 
+from glyphseek.deadlines import deadline_bound
 from glyphseek.errors import GalleryNotFound, ModelMismatch, StoreUnavailable
 from glyphseek.features.memory import MemoryFeatureStore
 from glyphseek.metrics import Metrics
@@ -182,6 +184,36 @@ def test_what_is_not_there_is_not_found(generations: OpenGenerations) -> None:
         generations.with_current("nowhere", model_of)
     with pytest.raises(GalleryNotFound):
         generations.with_fingerprint("signs", "0" * 32, model_of)
+
+
+class SlowlyOpened(CountedCollections):
+    """Opens a generation when it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.may_end = threading.Event(), threading.Event()
+
+    def open(self, generation: Generation, card: ModelCard) -> CountedStore:
+        self.began.set()
+        assert self.may_end.wait(20)
+        return super().open(generation, card)
+
+
+def test_who_waits_for_another_thread_to_open_a_generation_waits_no_longer_than_its_caller(now: list[float]) -> None:
+    collections = SlowlyOpened()
+    collections.create("signs", OLD)
+    generations = make_generations(collections, now)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(generations.with_current, "signs", model_of)
+        assert collections.began.wait(20)
+        generation = collections.current("signs")
+        late = pytest.raises(StoreUnavailable, match="collection 'signs' is still being opened")
+        with deadline_bound(time.monotonic() + 0.05), late, generations.use(generation):
+            raise AssertionError("it was opened twice")
+        collections.may_end.set()
+        assert first.result(20) == "words"
+    assert len(collections.opened) == 1
+    generations.close()
 
 
 class SwitchedAtOnce(CountedCollections):
