@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from integration.servers import ACCESS_KEY, SECRET_KEY, shared_minio, start_mini
 from glyphseek.errors import DeadlineExceeded, InputError, StoreError, StoreUnavailable
 from glyphseek.features.s3 import S3FeatureStore, S3Settings
 from glyphseek.features.s3.buckets import make_bucket
+from glyphseek.features.s3.objects import S3Objects
 from glyphseek.rpc.context import call_bound, start_call
 
 BLOBS = {f"model/{number:02}/blob": bytes([number]) * 20_000 for number in range(40)}
@@ -112,6 +114,25 @@ def test_answers_that_are_no_objects_are_asked_for_again_when_they_are_cut_short
     proxy.fail(standing=cut)
     with pytest.raises(StoreUnavailable, match="no/such/key"):
         store.get(["no/such/key"])
+
+
+def test_a_list_goes_on_where_one_of_its_pages_was_cut_short(through: S3Settings, proxy: Proxy) -> None:
+    names = [f"pages/{number:04}" for number in range(1100)]  # a page holds 1,000
+
+    async def put() -> S3Objects:
+        objects = S3Objects(through)
+        await asyncio.gather(*(objects.put(name, b"1") for name in names))
+        return objects
+
+    objects = asyncio.run(put())
+    cut = Fault(cut_after_bytes=500)
+    proxy.fail([cut, None, cut, cut])
+    before = proxy.requests
+    assert list(objects.list("pages")) == names
+    assert proxy.requests - before == 5
+    proxy.fail([None], standing=cut)
+    with pytest.raises(StoreUnavailable, match="could not list"):
+        list(objects.list("pages"))
 
 
 def test_a_body_that_is_always_cut_short_is_an_error_and_never_a_shorter_blob(

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import re
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -106,14 +107,31 @@ class S3Objects:
     def list(self, folder: str | None = None) -> Iterator[str]:
         """Yield all names below a folder, the settings' prefix unless given, as the server orders them.
 
-        Asks for a page at a time; blocks, needs no event loop.
+        Asks for a page at a time, and for one that was cut short again, from where it was; blocks, needs no event loop.
         """
-        import obstore
+        from obstore.exceptions import GenericError
 
         prefix = (self._settings.prefix if folder is None else folder).rstrip("/") or None
+        last, attempt = None, 0
         with self._translated("list", self._settings.prefix):
-            for page in obstore.list(self._store, prefix, chunk_size=_NAMES_PER_PAGE):
-                yield from (one["path"] for one in page)
+            while True:
+                try:
+                    for names in self._list_after(last, prefix):
+                        yield from names
+                        last, attempt = names[-1], 0
+                    return
+                except GenericError as error:
+                    if not self._is_worth_repeating(error, attempt):
+                        raise
+                time.sleep(_wait_before(attempt))
+                attempt += 1
+
+    def _list_after(self, last: str | None, prefix: str | None) -> Iterator[list[str]]:
+        import obstore
+
+        for page in obstore.list(self._store, prefix, offset=last, chunk_size=_NAMES_PER_PAGE):
+            if page:
+                yield [one["path"] for one in page]
 
     async def _get_one(self, name: str, end: float) -> bytes | StoreError | None:
         try:
@@ -148,10 +166,13 @@ class S3Objects:
             try:
                 return await ask()
             except GenericError as error:
-                if attempt >= self._settings.retries or _CUT_SHORT not in str(error):
+                if not self._is_worth_repeating(error, attempt):
                     raise
-            await asyncio.sleep(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt) * (1 - random.random() / 2))
+            await asyncio.sleep(_wait_before(attempt))
         raise AssertionError("unreachable")
+
+    def _is_worth_repeating(self, error: Exception, attempt: int) -> bool:
+        return attempt < self._settings.retries and _CUT_SHORT in str(error)
 
     @asynccontextmanager
     async def _bounded(self, action: str, name: str, *, end: float | None = None) -> AsyncGenerator[None]:
@@ -190,6 +211,10 @@ class S3Objects:
     @property
     def _place(self) -> str:
         return f"bucket {self._settings.bucket!r} at {self._settings.endpoint}"
+
+
+def _wait_before(attempt: int) -> float:
+    return min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt) * (1 - random.random() / 2)
 
 
 def _make_store(settings: S3Settings) -> S3Store:
