@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +23,9 @@ from PIL import Image
 
 from glyphseek.config import Config, load_config
 from glyphseek.deployment import open_features, open_vectors
+from glyphseek.features.s3 import S3Settings
 from glyphseek.features.s3.buckets import make_bucket
+from glyphseek.features.s3.objects import S3Objects
 from glyphseek.indexing import hash_content, photo_key
 from glyphseek.models.loading import open_model
 from glyphseek.ports import blob_key
@@ -110,6 +114,41 @@ def test_killed_workers_and_a_killed_job_lose_and_double_nothing(
     wait_until(lambda: not find_processes(lambda text: str(collection) in text), None)
 
 
+@pytest.mark.timeout(600)
+def test_photos_of_a_bucket_are_ingested_under_their_addresses(
+    card: ModelCard, environment: Mapping[str, str], photos: Path, tmp_path: Path
+) -> None:
+    config, collection = load_config(environment=environment), f"c{uuid4().hex}"
+    source = replace(make_s3_settings(found(shared_minio)), prefix="")
+    make_bucket(source)
+    names = ["0000.jpg", "0001.jpg", "copy.jpg", "cut.jpg"]
+    contents = {name: (photos / name).read_bytes() for name in names}
+    asyncio.run(put_objects(source, {f"in/deep/{name}": content for name, content in contents.items()}))
+    asyncio.run(put_objects(source, {"in/notes.txt": b"no photo", "other/0002.jpg": contents["0001.jpg"]}))
+    address = f"s3://{source.bucket}/in"
+
+    with run_ingest(address, collection, environment, tmp_path / "report.json") as job:
+        assert job.wait(PATIENCE_S) == 3, (tmp_path / "report.log").read_text()
+    report = json.loads((tmp_path / "report.json").read_bytes())
+
+    assert (report["outcome"], report["found"], report["added"], report["updated"]) == ("complete", 4, 2, 1)
+    assert [skip["name"] for skip in report["refused"]] == [f"{address}/deep/cut.jpg"]
+    with closing(open_vectors(config, gallery=collection, card=card)) as vectors:
+        found_names = {record.content_hash: record.names for record in vectors.scan()}
+        image_ids = {record.image_id for record in vectors.scan()}
+    assert found_names == {
+        hash_content(contents["0000.jpg"]): (f"{address}/deep/0000.jpg", f"{address}/deep/copy.jpg"),
+        hash_content(contents["0001.jpg"]): (f"{address}/deep/0001.jpg",),
+    }
+    check_stores(config, card, image_ids, set(found_names))
+
+
+async def put_objects(settings: S3Settings, contents: Mapping[str, bytes]) -> None:
+    objects = S3Objects(settings)
+    for name, content in contents.items():
+        await objects.put(name, content)
+
+
 def check_stores(config: Config, card: ModelCard, image_ids: set[str], contents: set[str]) -> None:
     with closing(open_features(config)) as features:
         assert set(features.scan()) == {blob_key(card.fingerprint, one) for one in image_ids} | {
@@ -119,10 +158,10 @@ def check_stores(config: Config, card: ModelCard, image_ids: set[str], contents:
 
 @contextmanager
 def run_ingest(
-    photos: Path, collection: str, environment: Mapping[str, str], report: Path
+    source: Path | str, collection: str, environment: Mapping[str, str], report: Path
 ) -> Generator[subprocess.Popen[bytes]]:
     """Yield the running command, and end it whatever happens; its workers end with it."""
-    command = [sys.executable, "-c", "from glyphseek.cli import main; main()", "ingest", str(photos)]
+    command = [sys.executable, "-c", "from glyphseek.cli import main; main()", "ingest", str(source)]
     command += ["--collection", collection, "--report", str(report)]
     variables = {**os.environ, **environment, "OMP_NUM_THREADS": "1"}
     with open(report.with_suffix(".log"), "wb") as output:
