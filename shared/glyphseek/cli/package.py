@@ -30,11 +30,19 @@ def package(
             "the cosines of its tokens."
         ),
     ] = None,
+    rerank_depth: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="CAYN: the photos that searches rerank unless told otherwise; scores are calibrated at it."
+        ),
+    ] = None,
     data: Annotated[list[str] | None, typer.Option(help="Sentences for the manifest: what it was trained on.")] = None,
 ) -> None:
     """Write weights (fp16) and manifest of a trained model."""
+    if rerank_depth is not None and weights is None:
+        raise SettingError("--rerank-depth is for CAYN, which is packaged from --weights: other models do not rerank")
     if weights is not None:
-        manifest = _package_cayn(out, preset, weights, run or [], held_out or [], data or [])
+        manifest = _package_cayn(out, preset, weights, run or [], held_out or [], data or [], rerank_depth)
     elif run:
         with needing_extra("render"):
             from glyphseek.training.packaging import package as write
@@ -46,9 +54,17 @@ def package(
 
 
 def _package_cayn(
-    out: Path, preset: str, weights: str, runs: list[Path], held_out: list[Path], data: list[str]
+    out: Path,
+    preset: str,
+    weights: str,
+    runs: list[Path],
+    held_out: list[Path],
+    data: list[str],
+    rerank_depth: int | None,
 ) -> Manifest:
     with needing_extra("render"):
         from glyphseek.training.cayn.packaging import package_cayn
 
-    return package_cayn(out, preset=preset, weights=weights, runs=runs, held_out=held_out, data=data)
+    return package_cayn(
+        out, preset=preset, weights=weights, runs=runs, held_out=held_out, data=data, rerank_depth=rerank_depth
+    )
