@@ -1,10 +1,20 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import cast
 
 import pytest
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from glyphseek.cli import app
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -37,15 +47,97 @@ def test_every_part_of_the_library_is_in_the_annotated_tree() -> None:
     }
 
 
-def test_every_command_of_the_readme_is_a_command() -> None:
-    from glyphseek.cli import app
+def documents() -> list[Path]:
+    """Return the documents whose commands a reader may type."""
+    return [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 
-    known = {
-        command.name or (command.callback.__name__ if command.callback else "") for command in app.registered_commands
+
+def typed_commands() -> list[tuple[str, str]]:
+    """Return what stands after `$ glyphseek` in a console of any document, with the document's name."""
+    return [
+        (str(document.relative_to(ROOT)), line)
+        for document in documents()
+        for line in re.findall(r"^\$ glyphseek (.+)$", document.read_text(), flags=re.MULTILINE)
+    ]
+
+
+def named_commands() -> list[tuple[str, str]]:
+    """Return what stands after `glyphseek` in running text: commands in part, with the document's name."""
+    return [
+        (str(document.relative_to(ROOT)), line)
+        for document in documents()
+        if document.name != "CHANGELOG.md"  # it names options that were
+        for line in re.findall(r"`(?:\$ )?glyphseek ([a-z]+[^`]*)`", document.read_text())
+    ]
+
+
+def options() -> dict[str, set[str]]:
+    """Return the options of every command."""
+    return {
+        name: {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        for name, command in cast("TyperGroup", get_command(app)).commands.items()
     }
-    named = set(re.findall(r"^\$ glyphseek (\w+)", README, flags=re.MULTILINE))
 
-    assert named <= known
+
+def parse_only() -> typer.Typer:
+    """Return the command line with its parameters, of which no command does anything."""
+    parsing = typer.Typer()
+    for command in app.registered_commands:
+        assert command.callback is not None
+        parsing.command(command.name or command.callback.__name__)(do_nothing(command.callback))
+    return parsing
+
+
+def do_nothing(callback: Callable[..., object]) -> Callable[..., None]:
+    @wraps(callback)
+    def nothing(*_: object, **__: object) -> None:
+        return
+
+    return nothing
+
+
+def refusal(line: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return what the command line has against a command; words in capitals stand for folders that a reader has."""
+    words = shlex.split(line, comments=True)
+    for word in words:
+        if word.isupper():
+            (folder / word).mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    ended = CliRunner().invoke(parse_only(), words)
+    return ended.output if ended.exit_code else ""
+
+
+@pytest.mark.parametrize(("document", "line"), typed_commands())
+def test_a_command_of_a_document_can_be_typed_as_it_stands(
+    document: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not refusal(line, tmp_path, monkeypatch), document
+
+
+@pytest.mark.parametrize(("document", "line"), named_commands())
+def test_options_of_a_command_in_running_text_are_its_options(document: str, line: str) -> None:
+    name, *words = shlex.split(line)
+
+    assert name in options(), document
+    assert {word.partition("=")[0] for word in words if word.startswith("-")} <= options()[name], document
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("index PHOTOS --galery G", "--galery"),
+        ("index PHOTOS --codec zip", "zip"),
+        ("index PHOTOS -g", "-g"),
+        ("info -g G other", "other"),
+        ("train words --run runs --steps some", "--steps"),
+        ("train words", "--run"),
+        ("serv", "serv"),
+    ],
+)
+def test_a_command_that_cannot_be_typed_is_noticed(
+    line: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert reason in refusal(line, tmp_path, monkeypatch)
 
 
 def test_relative_links_of_the_documents_lead_somewhere() -> None:
