@@ -9,6 +9,7 @@ from integration.servers import find_free_ports
 
 from glyphseek.config import Config
 from glyphseek.errors import SettingError
+from glyphseek.rpc.server import ServerSettings
 from glyphseek.serving.cluster import TUNING, read_applications
 from glyphseek.serving.launching import METRICS_FOLDER, check_ports, find_applications, plan_cluster, plan_plain
 
@@ -90,6 +91,32 @@ def test_the_applications_are_those_that_the_gateway_needs_with_all_bounds_set()
         (deployment,) = application["deployments"]
         assert deployment["name"] == name
         assert {"max_ongoing_requests", "max_queued_requests", "ray_actor_options"} <= deployment.keys()
+
+
+def test_messages_are_bounded_behind_ray_as_they_are_between_plain_processes() -> None:
+    bounds = {name: int(value) for name, value in TUNING.items() if "GRPC_MAX_MESSAGE" in name}
+    assert bounds == {
+        "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": ServerSettings().max_message_bytes,
+        "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": ServerSettings().max_message_bytes + 2**20,
+    }
+
+
+@pytest.mark.parametrize("name", ["applications.yaml", "applications_gpu.yaml"])
+def test_every_file_of_applications_says_which_bounds_of_messages_its_nodes_need(name: str) -> None:
+    text = find_applications().with_name(name).read_text()
+    for variable, value in TUNING.items():
+        if "GRPC_MAX_MESSAGE" in variable:
+            assert f"#   {variable}={value} " in text
+
+
+@pytest.mark.parametrize("name", ["applications.yaml", "applications_gpu.yaml"])
+def test_a_gateway_that_serve_keeps_requests_from_refuses_them_as_it_does_itself(name: str) -> None:
+    [gateway] = [
+        one
+        for one in read_applications(find_applications().with_name(name))["applications"]
+        if one["name"] == "gateway"
+    ]
+    assert gateway["deployments"][0]["backpressure_config"] == {"status_code": 429, "retry_after_s": 1}
 
 
 @pytest.mark.parametrize("text", ["- a list", "applications: {", "http_options: {}"])

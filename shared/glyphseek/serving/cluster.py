@@ -17,6 +17,12 @@ from typing import Any, cast
 from glyphseek.config import load_config
 from glyphseek.errors import GlyphseekError, SettingError
 from glyphseek.logs import set_up_logs
+from glyphseek.rpc.server import ServerSettings
+
+MAX_MESSAGE_BYTES = ServerSettings().max_message_bytes
+"""Of one gRPC request or answer, behind Ray Serve as between plain processes."""
+
+_WRAPPING_BYTES = 2**20  # metadata and what Serve packs around a message on its way from the proxy to a replica
 
 TUNING = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
@@ -24,11 +30,15 @@ TUNING = {
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1000",
     "RAY_SERVE_LOG_TO_STDERR": "0",
     "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
+    "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(MAX_MESSAGE_BYTES),
+    "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(MAX_MESSAGE_BYTES + _WRAPPING_BYTES),
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-"""What makes a call through Serve's gRPC proxy several times faster; measured in load_tests/service_hops.py.
+"""What bounds messages, and makes a call through Serve's gRPC proxy several times faster; the latter was measured in
+load_tests/service_hops.py.
 
-Servicers may run in the replica's own loop, as all their blocking work is in threads."""
+Serve's own bounds are 2 GiB at the proxy, and 4 MiB, less than many a photo has, between proxy and replica. Servicers
+may run in the replica's own loop, as all their blocking work is in threads."""
 
 
 class _Options(argparse.Namespace):
