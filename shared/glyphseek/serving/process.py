@@ -57,7 +57,11 @@ def run_process(
 def _parse(name: str, arguments: Sequence[str] | None) -> _Options:
     parser = argparse.ArgumentParser(prog=f"python -m glyphseek_{name}", description=f"The {name} as one process.")
     parser.add_argument("--config", type=Path, help="YAML or JSON; GLYPHSEEK_... of the environment count more")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at; calls are not authenticated here")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen at; callers on other machines are answered only if they send GLYPHSEEK_SERVICE_TOKEN",
+    )
     parser.add_argument("--port", type=int, help="default: that of the service's address in the configuration")
     return parser.parse_args(arguments, namespace=_Options())
 
