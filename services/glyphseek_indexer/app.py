@@ -26,6 +26,7 @@ from glyphseek.deployment import choose_model, encoding_settings, open_features,
 from glyphseek.errors import ServiceUnavailable
 from glyphseek.images import ImageLimits
 from glyphseek.indexing import ImageEncoder, IngestProgress, IngestReport, IngestRequest
+from glyphseek.metrics import Metrics, serve_metrics
 from glyphseek.types import ModelCard
 from glyphseek_indexer.columns import (
     Table,
@@ -87,6 +88,7 @@ def ingest(config: Config, request: IngestRequest, *, on_progress: Callable[[Ing
             open_vectors(config, gallery=request.collection, card=card, is_new_generation=request.new_generation)
         ) as vectors,
         _started(request),
+        _told(config) as metrics,
     ):
         known = ray.put(Known.of(vectors.scan()))
         plan = _Plan(
@@ -103,7 +105,7 @@ def ingest(config: Config, request: IngestRequest, *, on_progress: Callable[[Ing
         job = Job(
             source=source,
             workers=_RayWorkers(plan),
-            writer=RowWriter(vectors=vectors, patience_s=request.patience_s),
+            writer=RowWriter(vectors=vectors, patience_s=request.patience_s, metrics=metrics),
             commit_images=request.commit_images,
             on_progress=on_progress,
         )
@@ -198,7 +200,10 @@ class _Reader:
         )
 
     def __call__(self, table: Table) -> Table:
-        return readings_to_table(self._guard.run(names_of(table)))
+        begun_s = time.perf_counter()
+        readings = self._guard.run(names_of(table))
+        read_s = (time.perf_counter() - begun_s) / max(len(readings), 1)
+        return readings_to_table([replace(one, read_s=read_s) for one in readings])
 
 
 class _Encoder:
@@ -226,7 +231,12 @@ class _Encoder:
         )
 
     def __call__(self, table: Table) -> Table:
-        return outcomes_to_table(self._guard.run(readings_of(table)))
+        readings = readings_of(table)
+        begun_s = time.perf_counter()
+        outcomes = self._guard.run(readings)
+        opened = {one.name for one in readings if one.photo is not None}
+        encode_s = (time.perf_counter() - begun_s) / max(len(opened), 1)
+        return outcomes_to_table([replace(one, encode_s=encode_s) if one.name in opened else one for one in outcomes])
 
 
 class _RayBook:
@@ -243,6 +253,20 @@ class _RayBook:
     def end(self, key: str) -> None:
         """Note an end."""
         ray.get(self._attempts.end.remote(key))  # pyright: ignore[reportFunctionMemberAccess] - as above
+
+
+@contextmanager
+def _told(config: Config) -> Generator[Metrics]:
+    """Yield the metrics of this job, which its node's documented port answers with while it goes on.
+
+    Workers count nothing themselves, they may be on other nodes: what they took comes back with each photo.
+    """
+    metrics = Metrics()
+    stop = serve_metrics(metrics, host=config.metrics_host, port=config.metrics_port)
+    try:
+        yield metrics
+    finally:
+        stop()
 
 
 @contextmanager

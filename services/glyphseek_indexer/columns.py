@@ -20,6 +20,7 @@ _IMAGE = [
     ("kind", pa.string()),
     ("message", pa.string()),
     ("again", pa.string()),
+    ("read_s", pa.float64()),
     ("image_id", pa.string()),
     ("content_hash", pa.string()),
     ("width", pa.int64()),
@@ -28,7 +29,15 @@ _IMAGE = [
     ("columns", pa.int64()),
 ]
 _READINGS = pa.schema([*_IMAGE, ("pixels", pa.large_binary())])
-_OUTCOMES = pa.schema([*_IMAGE, ("vectors", pa.large_binary()), ("instance_count", pa.int64()), ("reused", pa.bool_())])
+_OUTCOMES = pa.schema(
+    [
+        *_IMAGE,
+        ("vectors", pa.large_binary()),
+        ("instance_count", pa.int64()),
+        ("reused", pa.bool_()),
+        ("encode_s", pa.float64()),
+    ]
+)
 
 
 class Table(Protocol):
@@ -46,6 +55,7 @@ class _Row(TypedDict):
     kind: str | None
     message: str | None
     again: str
+    read_s: float
     image_id: str | None
     content_hash: str
     width: int
@@ -56,6 +66,7 @@ class _Row(TypedDict):
     vectors: bytes
     instance_count: int
     reused: bool
+    encode_s: float
 
 
 def names_to_table(names: Sequence[str]) -> Table:
@@ -89,7 +100,7 @@ def outcomes_of(table: Table) -> list[Outcome]:
 
 
 def _write_reading(reading: Reading) -> dict[str, object]:
-    row = _begin(reading.name, reading.skip, reading.again)
+    row = _begin(reading)
     if reading.photo is not None:
         height, width, _ = reading.photo.pixels.shape
         row |= dict[str, object](rows=height, columns=width, pixels=reading.photo.pixels.tobytes())
@@ -98,14 +109,15 @@ def _write_reading(reading: Reading) -> dict[str, object]:
 
 
 def _read_reading(row: _Row) -> Reading:
-    if row["image_id"] is None:
-        return Reading(name=row["name"], skip=_read_skip(row), again=Again(row["again"]))
-    pixels = np.frombuffer(row["pixels"], np.uint8).reshape(row["rows"], row["columns"], 3)
-    return Reading(name=row["name"], photo=OpenedPhoto(record=_read_record(row, 0), pixels=pixels))
+    photo = None
+    if row["image_id"] is not None:
+        pixels = np.frombuffer(row["pixels"], np.uint8).reshape(row["rows"], row["columns"], 3)
+        photo = OpenedPhoto(record=_read_record(row, 0), pixels=pixels)
+    return Reading(name=row["name"], photo=photo, skip=_read_skip(row), again=Again(row["again"]), read_s=row["read_s"])
 
 
 def _write_outcome(outcome: Outcome) -> dict[str, object]:
-    row = _begin(outcome.name, outcome.skip, outcome.again)
+    row = _begin(outcome) | {"encode_s": outcome.encode_s}
     if outcome.stored is not None:
         count, width = outcome.stored.vectors.shape
         vectors = outcome.stored.vectors.astype(np.float32, copy=False).tobytes()
@@ -116,16 +128,24 @@ def _write_outcome(outcome: Outcome) -> dict[str, object]:
 
 
 def _read_outcome(row: _Row) -> Outcome:
-    if row["image_id"] is None:
-        return Outcome(name=row["name"], skip=_read_skip(row), again=Again(row["again"]))
-    vectors = np.frombuffer(row["vectors"], np.float32).reshape(row["rows"], row["columns"])
-    record = _read_record(row, row["instance_count"])
-    return Outcome(name=row["name"], stored=StoredImage(record=record, vectors=vectors, reused=row["reused"]))
+    stored = None
+    if row["image_id"] is not None:
+        vectors = np.frombuffer(row["vectors"], np.float32).reshape(row["rows"], row["columns"])
+        record = _read_record(row, row["instance_count"])
+        stored = StoredImage(record=record, vectors=vectors, reused=row["reused"])
+    return Outcome(
+        name=row["name"],
+        stored=stored,
+        skip=_read_skip(row),
+        again=Again(row["again"]),
+        read_s=row["read_s"],
+        encode_s=row["encode_s"],
+    )
 
 
-def _begin(name: str, skip: Skip | None, again: Again) -> dict[str, object]:
-    why = {} if skip is None else {"kind": skip.kind, "message": skip.message}
-    return {NAME: name, "again": again.value, **why}
+def _begin(one: Reading | Outcome) -> dict[str, object]:
+    why = {} if one.skip is None else {"kind": one.skip.kind, "message": one.skip.message}
+    return {NAME: one.name, "again": one.again.value, "read_s": one.read_s, **why}
 
 
 def _describe(record: ImageRecord) -> dict[str, object]:

@@ -77,7 +77,7 @@ class Job:
     def _list(self) -> None:
         for entry in self.source.names():
             if isinstance(entry, Skip):
-                self.counts.refused.append(entry)
+                self.writer.refuse(entry)
             else:
                 self._pending[entry] = None
         self.found = len(self._pending) + len(self.counts.refused)

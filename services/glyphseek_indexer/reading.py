@@ -18,13 +18,14 @@ from glyphseek_indexer.sources import PhotoSource
 class Reading:
     """What reading one name gave: an open photo, or why it is left out, or neither for what the collection has.
 
-    again: whether a photo that is left out is tried again.
+    again: whether a photo that is left out is tried again. read_s: what it took, its share of the time of the batch.
     """
 
     name: str
     photo: OpenedPhoto | None = None
     skip: Skip | None = None
     again: Again = Again.NEVER
+    read_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

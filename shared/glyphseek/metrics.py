@@ -76,6 +76,9 @@ class Metrics:
         self.searches = self._counter("searches", "Searches answered, by whether any hit was confident.", "confident")
         self.degraded_answers = self._counter("degraded_answers", "Searches answered without all of a stage.", "stage")
         self.images = self._counter("images", "Images sent to be added, by what became of them.", "outcome")
+        self.ingest_seconds = self._histogram(
+            "ingest_seconds", "Time of one step of a bulk job for one photo, its share of the batch.", _SECONDS, "step"
+        )
         self.model_info = self._gauge(
             "model_info", "1 for each model that is loaded.", "service", "model", "method", "fingerprint"
         )

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -18,7 +19,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from contracts.stores import found, make_s3_settings, milvus_uri
-from integration.servers import ACCESS_KEY, SECRET_KEY, shared_minio
+from integration.servers import ACCESS_KEY, SECRET_KEY, find_free_ports, shared_minio
 from PIL import Image
 
 from glyphseek.config import Config, load_config
@@ -58,6 +59,7 @@ def environment() -> Mapping[str, str]:
         "GLYPHSEEK_S3_ACCESS_KEY": ACCESS_KEY,
         "GLYPHSEEK_S3_SECRET_KEY": SECRET_KEY,
         "GLYPHSEEK_MODELS": "tdsl-small",
+        "GLYPHSEEK_METRICS_PORT": str(find_free_ports()),
     }
 
 
@@ -87,10 +89,14 @@ def test_killed_workers_and_a_killed_job_lose_and_double_nothing(
             wait_until(lambda: vectors.count() > 0, job)
             kill(find_workers(job.pid, "_Encoder"))
             wait_until(lambda: vectors.count() > PHOTOS // 2, job)
+            counted = read_metrics(config.metrics_port)
             os.kill(job.pid, signal.SIGKILL)
             job.wait(PATIENCE_S)
         committed = vectors.count()
         assert 0 < committed < PHOTOS
+        assert counted['glyphseek_images_total{outcome="added"}'] > 0
+        for step in ("read", "encode", "commit"):
+            assert counted[f'glyphseek_ingest_seconds_count{{step="{step}"}}'] > 0
 
         with run_ingest(photos, collection, environment, tmp_path / "second.json") as job:
             for stage in ("_Reader", "_Encoder"):
@@ -171,6 +177,13 @@ def run_ingest(
     finally:
         job.kill()
         job.wait()
+
+
+def read_metrics(port: int) -> dict[str, float]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, _, value in samples}
 
 
 def wait_until(is_so: Callable[[], bool], job: subprocess.Popen[bytes] | None) -> None:

@@ -31,7 +31,7 @@ def test_readings_come_back_as_they_were() -> None:
         Reading(name="a", photo=OpenedPhoto(record=RECORD, pixels=pixels)),
         Reading(name="b"),
         Reading(name="é.jpg", skip=SKIP),
-        Reading(name="c", skip=SKIP, again=Again.ONCE),
+        Reading(name="c", skip=SKIP, again=Again.ONCE, read_s=0.25),
         Reading(name="d", skip=SKIP, again=Again.ALWAYS),
     ]
     first, *others = readings_of(readings_to_table(readings))
@@ -45,6 +45,7 @@ def test_readings_come_back_as_they_were() -> None:
         ("c", None, Again.ONCE),
         ("d", None, Again.ALWAYS),
     ]
+    assert [one.read_s for one in others] == [0.0, 0.0, 0.25, 0.0]
     assert others[0].skip is None
     assert others[1].skip == SKIP
 
@@ -55,7 +56,7 @@ def test_outcomes_come_back_as_they_were_also_without_any_vector() -> None:
         Outcome(name="a", stored=StoredImage(record=RECORD, vectors=vectors, reused=True)),
         Outcome(name="b", stored=StoredImage(record=RECORD, vectors=np.empty((0, 5), np.float32))),
         Outcome(name="é.jpg", skip=SKIP, again=Again.ALWAYS),
-        Outcome(name="c"),
+        Outcome(name="c", read_s=0.25, encode_s=0.5),
     ]
     first, empty, left_out, known = outcomes_of(outcomes_to_table(outcomes))
 

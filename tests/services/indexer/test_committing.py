@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,22 @@ def test_every_outcome_is_counted_once_and_only_stored_images_get_rows() -> None
     assert [skip.name for skip in counts.refused] == ["c"]
     assert counts.done == 4
     assert {key: record.names for key, record in vectors.records.items()} == {"one": ("a",), "two": ("b",)}
+
+
+def test_photos_and_the_seconds_of_their_steps_are_told_as_metrics() -> None:
+    clock = MovingClock()
+    vectors = AilingVectors(clock, well_at_s=0.5)
+    writer = RowWriter(vectors=vectors, patience_s=100, clock=clock, sleep=clock.sleep)
+    writer.refuse(Skip(name="x", kind="ImageUnreadable", message="dangling"))
+    stored = replace(store("a", "one"), read_s=0.25, encode_s=2.0)
+    writer.write([stored, replace(leave_out("b"), read_s=0.5)])
+
+    def value(name: str, **labels: str) -> float | None:
+        return writer.metrics.registry.get_sample_value(f"glyphseek_{name}", labels)
+
+    assert [value("images_total", outcome=one) for one in ("added", "refused", "updated")] == [1, 2, None]
+    assert [value("ingest_seconds_sum", step=one) for one in ("read", "encode", "commit")] == [0.75, 2.0, 0.5]
+    assert [value("ingest_seconds_count", step=one) for one in ("read", "encode", "commit")] == [2, 1, 2]
 
 
 def test_copies_are_one_row_with_all_names_within_a_batch_and_across_batches() -> None:
