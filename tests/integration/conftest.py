@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from contracts.stores import found
-from integration.deployment import Deployment
+from integration.deployment import Deployed
 from integration.servers import Server, start_milvus
 
 
@@ -15,7 +15,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Add the logs of a deployment to what is told of a test that failed on it."""
     report = yield
     deployment = item.funcargs.get("deployment") if isinstance(item, pytest.Function) else None
-    if report.failed and isinstance(deployment, Deployment):
+    if report.failed and isinstance(deployment, Deployed):
         report.sections.append(("services", deployment.read_logs()))
     return report
 

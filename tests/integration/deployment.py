@@ -102,16 +102,17 @@ class ServiceProcess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
-    """Processes that work together. `config_file` is what they read; `direct` reaches S3 beside the proxy."""
+class Deployed:
+    """Services that work together, however they were started. `config_file` is what they read.
 
-    milvus: Server
-    s3: Server
+    `direct` reaches S3 beside the proxy. application: what the gateway is called behind Ray Serve's gRPC proxy.
+    """
+
     proxy: Proxy
     config: Config
     config_file: Path
     direct: Config
-    services: Mapping[str, ServiceProcess]
+    application: str = ""
 
     @property
     def url(self) -> str:
@@ -124,37 +125,34 @@ class Deployment:
 
     def caller(self) -> Caller:
         """Return a client over gRPC."""
-        return Caller(Endpoint(host="127.0.0.1", port=self.config.grpc_port), service="gateway")
-
-    def restart(self, name: str) -> None:
-        """Start a service that was killed, and wait until it and all others are ready."""
-        service = self.services[name]
-        service.start()
-        eventually(service.is_ready, lambda is_ready: is_ready or service.has_ended)
-        self.wait_until_ready()
+        endpoint = Endpoint(host="127.0.0.1", port=self.config.grpc_port, application=self.application)
+        return Caller(endpoint, service="gateway")
 
     def wait_until_ready(self) -> None:
         """Return when the gateway says that all parts work. Raises AssertionError with what is missing, and logs."""
         report: object = None
         end = time.monotonic() + PATIENCE_S
-        while time.monotonic() < end:
-            if any(one.has_ended for one in self.services.values()):
-                break
+        while time.monotonic() < end and not self.has_ended():
             report = self.read_report()
             if isinstance(report, dict) and all(one["is_ready"] for one in report["dependencies"]):
                 return
             time.sleep(0.3)
         raise AssertionError(f"not ready: {json.dumps(report)}\n{self.read_logs()}")
 
+    def has_ended(self) -> bool:
+        """Return whether a process that should run does not."""
+        return False
+
     def read_report(self) -> dict[str, list[dict[str, object]]] | None:
         """Return what /readyz tells, nothing when the gateway does not answer."""
         try:
             return httpx.get(f"{self.url}/readyz", timeout=10).json()
-        except httpx.HTTPError:
+        except (httpx.HTTPError, ValueError):
             return None
 
     def read_logs(self) -> str:
-        return "\n".join(f"--- {name}\n{one.read_log()[-3000:]}" for name, one in self.services.items())
+        """Return the end of what the services said."""
+        return ""
 
     def verify(self, collection: str) -> VerifyReport:
         """Return what `glyphseek verify --collection` finds."""
@@ -170,6 +168,30 @@ class Deployment:
         path = self.config_file.with_name("direct.json")
         path.write_text(json.dumps(told(self.direct)))
         return path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment(Deployed):
+    """Plain processes, over servers that belong to them alone."""
+
+    milvus: Server
+    s3: Server
+    services: Mapping[str, ServiceProcess]
+
+    def restart(self, name: str) -> None:
+        """Start a service that was killed, and wait until it and all others are ready."""
+        service = self.services[name]
+        service.start()
+        eventually(service.is_ready, lambda is_ready: is_ready or service.has_ended)
+        self.wait_until_ready()
+
+    def has_ended(self) -> bool:
+        """Return whether a service that should run does not."""
+        return any(one.has_ended for one in self.services.values())
+
+    def read_logs(self) -> str:
+        """Return the end of what the services said."""
+        return "\n".join(f"--- {name}\n{one.read_log()[-3000:]}" for name, one in self.services.items())
 
 
 @contextmanager

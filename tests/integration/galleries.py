@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from integration.deployment import Deployment, eventually
+from integration.deployment import Deployed, eventually
 from PIL import Image, ImageDraw, ImageFont
 from safetensors.torch import load_file
 
@@ -59,7 +59,7 @@ class Gallery:
     whole, recalled: what a search in process answers with and without its second stage, by query.
     """
 
-    deployment: Deployment
+    deployment: Deployed
     name: str
     stage: str = "match"
     sent: set[str] = field(default_factory=set[str])
@@ -146,7 +146,7 @@ def assert_ordered(hits: Sequence[Hit]) -> None:
     assert len({hit.image_id for hit in hits}) == len(hits)
 
 
-def make_gallery(deployment: Deployment, name: str, model: str, stage: str) -> Gallery:
+def make_gallery(deployment: Deployed, name: str, model: str, stage: str) -> Gallery:
     gallery = Gallery(deployment=deployment, name=name, stage=stage)
     with deployment.client() as client:
         eventually(lambda: client.create_collection(name, model=model), lambda _: True)

@@ -7,12 +7,10 @@ and answers are those of a search in process again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 
 import httpx
 import pytest
@@ -22,7 +20,6 @@ from integration.galleries import (
     MAPS_MODEL,
     PHOTOS,
     QUERIES,
-    TOLERANCE,
     WORDS_MODEL,
     Gallery,
     assert_alike,
@@ -33,19 +30,16 @@ from integration.galleries import (
     make_gallery,
     remove,
     resend,
-    search_in_process,
     search_over_grpc,
 )
+from integration.loads import overload, switch_under_load
 from integration.proxy import Fault
 from integration.servers import Server, start_minio
 
 from glyphseek.api.v1 import ingest_service_pb2, search_service_pb2
 from glyphseek.api.v1.ingest_service_pb2_grpc import IngestServiceStub
 from glyphseek.api.v1.search_service_pb2_grpc import SearchServiceStub
-from glyphseek.client import SearchPage
-from glyphseek.errors import DeadlineExceeded, Overloaded, ServiceUnavailable, StoreUnavailable
-from glyphseek.models.checkpoint import load_manifest
-from glyphseek.models.loading import find_model
+from glyphseek.errors import DeadlineExceeded, ServiceUnavailable, StoreUnavailable
 from glyphseek.ports import blob_key
 
 pytestmark = pytest.mark.deployment
@@ -277,113 +271,16 @@ def test_a_deadline_of_one_millisecond_is_told_and_harms_nothing(deployment: Dep
     remove(words, [photo])
 
 
-@dataclass(slots=True, kw_only=True)
-class Load:
-    """What became of the searches of many callers, each of whom asks again as soon as there is an answer."""
-
-    pages: list[SearchPage] = field(default_factory=list[SearchPage])
-    seconds: list[float] = field(default_factory=list[float])
-    refused: list[Overloaded] = field(default_factory=list[Overloaded])
-
-    def ask_while(self, is_wanted: Callable[[], bool], search: Callable[[], SearchPage]) -> None:
-        while is_wanted():
-            started = time.monotonic()
-            try:
-                self.pages.append(search())
-            except Overloaded as error:
-                self.refused.append(error)
-                time.sleep(0.3)
-            else:
-                self.seconds.append(time.monotonic() - started)
-
-
 def test_ten_times_the_admitted_load_is_answered_right_or_refused_with_a_time(
     deployment: Deployment, words: Gallery
 ) -> None:
-    query, callers = "coffee AND bakery", 10 * (AT_ONCE + WAITING)
-    end = time.monotonic() + OVERLOAD_S
-    loads = Load(), Load()
-    with (
-        deployment.client("words", timeout_s=DEADLINE_S) as client,
-        deployment.caller() as caller,
-        ThreadPoolExecutor(callers) as pool,
-    ):
-        ways = (
-            lambda: client.search(query),
-            lambda: search_over_grpc(caller, "words", query, timeout_s=DEADLINE_S),
-        )
-        asked = [
-            pool.submit(load.ask_while, lambda: time.monotonic() < end, way)
-            for load, way in zip(loads, ways, strict=True)
-            for _ in range(callers // 2)
-        ]
-        refused = eventually(
-            lambda: httpx.get(f"{deployment.url}/v1/collections/words/search", params={"q": query}, timeout=60),
-            lambda answer: answer.status_code == 429,
-            patience_s=OVERLOAD_S - 1,
-        )
-        for one in asked:
-            one.result()
-    assert refused.status_code == 429
-    assert int(refused.headers["Retry-After"]) >= 1
-    for load in loads:
-        assert any(not page.degraded for page in load.pages)
-        for page in load.pages:
-            words.assert_true(page, query)
-        assert max(load.seconds) < DEADLINE_S
-        assert load.refused
-        assert all(error.retry_after_s >= 1 for error in load.refused)
-    words.assert_whole()
-    words.assert_sound()
+    overload(words, "coffee AND bakery", callers=10 * (AT_ONCE + WAITING), seconds=OVERLOAD_S, deadline_s=DEADLINE_S)
 
 
 def test_an_alias_switched_under_load_mixes_and_fails_no_answer(cluster: Cluster, deployment: Deployment) -> None:
-    gallery, query, name = Gallery(deployment=deployment, name="moving"), "coffee AND bakery", "moving"
-    old, new = (load_manifest(find_model(one)).fingerprint for one in (WORDS_MODEL, str(cluster.disturbed)))
-    loads, is_over = (Load(), Load()), Event()
-    with deployment.client(name) as client, deployment.caller() as caller, ThreadPoolExecutor(AT_ONCE + 2) as pool:
-        for model in (old, new):
-            client.create_collection(name, model=model)
-            gallery.add(PHOTOS, model=model)
-        expected = {
-            fingerprint: search_in_process(deployment.direct, name, model)[0][query]
-            for fingerprint, model in ((old, WORDS_MODEL), (new, str(cluster.disturbed)))
-        }
-        ways = (lambda: client.search(query)), (lambda: search_over_grpc(caller, name, query))
-        asked = [
-            pool.submit(load.ask_while, lambda: not is_over.is_set(), way)
-            for load, way in zip(loads * 2, ways * 2, strict=True)
-        ]
-        with setting_at_the_end(is_over):
-            for model in [new, old] * 3:
-                client.switch_alias(model)
-                time.sleep(1.2)
-            client.drop_collection(model=new)
-            time.sleep(1.2)
-        for one in asked:
-            one.result()
-        [left] = [one for one in client.list_collections() if one.name == name]
-        assert [(one.model_fingerprint, one.is_current) for one in left.generations] == [(old, True)]
-        gallery.assert_sound()
-        client.drop_collection(all_generations=True)
-    assert [hit.score for hit in expected[new]] != pytest.approx(
-        [hit.score for hit in expected[old]], abs=2 * TOLERANCE
+    switch_under_load(
+        deployment, "coffee AND bakery", models=(WORDS_MODEL, str(cluster.disturbed)), callers=AT_ONCE + 2, times=6
     )
-    for load in loads:
-        assert {page.model for page in load.pages} == {old, new}
-        assert load.refused == []
-        for page in load.pages:
-            assert page.degraded == ()
-            assert_alike(page.hits, expected[page.model])
-
-
-@contextmanager
-def setting_at_the_end(event: Event) -> Generator[None]:
-    """Set the event at the end of the block, however it ends."""
-    try:
-        yield
-    finally:
-        event.set()
 
 
 def test_a_blob_deleted_behind_the_systems_back_is_told_by_searches_and_named_by_verify(
