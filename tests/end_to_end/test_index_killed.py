@@ -21,6 +21,8 @@ from indexing.gallery_fakes import FINGERPRINT, WIDTH, FakeModel, write_photos
 
 from glyphseek.images import read_image
 from glyphseek.indexing import collect_garbage, verify
+from glyphseek.indexing.opening import hash_content, id_of
+from glyphseek.ports import blob_key
 from glyphseek.types import ImageRecord
 
 TESTS = Path(__file__).parents[1]
@@ -95,10 +97,16 @@ class Place:
             found = [{(hit.image_id, hit.instance, round(hit.similarity, 4)) for hit in hits} for hits in answers]
             return {record.image_id: record for record in vectors.scan()}, found, blobs
 
+    def kept(self, name: str) -> set[str]:
+        """Return the digests of the photos that have a blob, committed or not."""
+        keys = set(open_features(self.gallery(name)).scan())
+        files = [path for path in sorted(self.photos.iterdir()) if path.is_file()]
+        ids = {path: id_of(hash_content(path.read_bytes())) for path in files}
+        return {digest_of(path) for path in files if blob_key(FINGERPRINT, ids[path]) in keys}
+
     def pixels_digests(self, records: dict[str, ImageRecord]) -> set[str]:
         names = [name for record in records.values() for name in record.names if (self.photos / name).exists()]
-        images = [FakeModel().prepare(read_image(self.photos / name)) for name in names]
-        return {hashlib.sha256(image.tobytes()).hexdigest() for image in images}
+        return {digest_of(self.photos / name) for name in names}
 
     def assert_sound(self, name: str) -> None:
         with closing(open_vectors(self.gallery(name), self.kind)) as vectors:
@@ -121,6 +129,11 @@ def make_place(root: Path, kind: StoreKind) -> Place:
     return made
 
 
+def digest_of(path: Path) -> str:
+    """Return what the log calls the photo."""
+    return hashlib.sha256(FakeModel().prepare(read_image(path)).tobytes()).hexdigest()
+
+
 def kill_after(place: Place, name: str, *, encodes: int, seconds: float) -> None:
     """Start a run and kill it once the model was given so many more photos and a while has passed."""
     target = len(place.encoded(name)) + encodes
@@ -136,16 +149,47 @@ def kill_after(place: Place, name: str, *, encodes: int, seconds: float) -> None
 def test_a_gallery_killed_again_and_again_ends_as_one_indexed_in_one_go(place: Place) -> None:
     moments = random.Random(0)
     for _ in range(4):
-        committed = place.pixels_digests(place.committed("killed"))
+        kept = place.kept("killed")
         before = len(place.encoded("killed"))
         kill_after(place, "killed", encodes=moments.randrange(1, 9), seconds=moments.random() * 0.03)
-        assert committed.isdisjoint(place.encoded("killed")[before:])
+        assert kept.isdisjoint(place.encoded("killed")[before:])
+        assert place.pixels_digests(place.committed("killed")) <= place.kept("killed")
         place.assert_sound("killed")
     assert 0 < len(place.committed("killed")) < PHOTOS
-    committed = place.pixels_digests(place.committed("killed"))
+    kept = place.kept("killed")
     before = len(place.encoded("killed"))
     place.finish("killed")
-    assert committed.isdisjoint(place.encoded("killed")[before:])
+    assert kept.isdisjoint(place.encoded("killed")[before:])
+    place.finish("straight")
+    assert place.content("killed") == place.content("straight")
+
+
+def kill_at_a_blob(place: Place, name: str) -> set[str]:
+    """Start a run, kill it when it has written a blob, and return the photos whose blobs have no row by then."""
+    features = open_features(place.gallery(name))
+    before = sum(1 for _ in features.scan())
+    process = place.start(name, seconds=0.3)  # the row waits as long before it is written
+    deadline = time.monotonic() + TIMEOUT_S
+    while sum(1 for _ in features.scan()) == before and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=TIMEOUT_S)
+    return place.kept(name) - place.pixels_digests(place.committed(name))
+
+
+def test_a_blob_that_a_kill_left_without_its_row_spares_its_photo_the_model(place: Place) -> None:
+    without_row: set[str] = set()
+    for _ in range(4):  # a machine that looks away for long lets the row be written
+        without_row = without_row or kill_at_a_blob(place, "killed")
+    assert without_row
+    kept = place.kept("killed")
+    before = len(place.encoded("killed"))
+
+    place.finish("killed")
+
+    again = place.encoded("killed")[before:]
+    assert len(again) == len(set(again)) == PHOTOS - len(kept)
+    assert kept.isdisjoint(again)
     place.finish("straight")
     assert place.content("killed") == place.content("straight")
 

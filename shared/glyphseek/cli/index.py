@@ -67,8 +67,8 @@ def index(
 ) -> None:
     """Index every photo of FOLDER that the gallery lacks; follow renames, changes and deletions.
 
-    Stop it at any time and run it again: nothing is encoded twice. Exit code 3: done, but some photos were left out
-    (the report says why); 4: ended early, run again.
+    Stop it at any time and run it again: what was stored is not encoded again, after a kill the photos that were in
+    hand are. Exit code 3: done, but some photos were left out (the report says why); 4: ended early, run again.
 
     With --url the photos are sent to a running gateway, which adds those that its collection lacks and removes none.
     """
