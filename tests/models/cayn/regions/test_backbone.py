@@ -12,7 +12,7 @@ from models.cayn.toy import random_image
 from torch import Tensor
 
 from glyphseek.errors import CheckpointDamaged, QueryError, SettingError
-from glyphseek.models.cayn.regions.backbone import RegionClip
+from glyphseek.models.cayn.regions.backbone import RegionClip, choose_cells
 from glyphseek.models.cayn.regions.settings import TINY
 from glyphseek.models.cayn.settings import TINY as TINY_PRESET
 from glyphseek.models.cayn.settings import find_preset, restore_settings
@@ -53,16 +53,36 @@ def found(*words: tuple[tuple[float, float, float, float], float]) -> FoundWords
     )
 
 
-def test_a_word_lies_in_the_cell_of_its_middle_and_the_surest_wins(clip: RegionClip) -> None:
-    words = found(((0.0, 0.0, 0.5, 0.2), 0.9), ((0.1, 0.0, 0.3, 0.3), 0.4), ((0.9, 0.9, 1.0, 1.0), 0.6))
+def test_a_word_lies_in_the_cell_of_its_middle_and_a_less_sure_one_in_the_next_that_is_free(clip: RegionClip) -> None:
+    words = found(((0.0, 0.0, 0.5, 0.2), 0.9), ((0.9, 0.9, 1.0, 1.0), 0.6), ((0.1, 0.0, 0.3, 0.3), 0.4))
     tokens_HWC = clip._lay(words, (64, 80), (5, 6))  # pyright: ignore[reportPrivateUsage]
     assert torch.equal(tokens_HWC[0, 1, :-1], words.vectors_ND[0])
-    assert torch.equal(tokens_HWC[3, 4, :-1], words.vectors_ND[2])
-    assert int((tokens_HWC[..., :-1] != 0).any(-1).sum()) == 2
+    assert torch.equal(tokens_HWC[3, 4, :-1], words.vectors_ND[1])
+    assert torch.equal(tokens_HWC[0, 0, :-1], words.vectors_ND[2])
+    assert int((tokens_HWC[..., :-1] != 0).any(-1).sum()) == 3
     likelihood = clip.text_likelihood(tokens_HWC[None])[0]
     assert likelihood[0, 1] == pytest.approx(0.9)
     assert likelihood[3, 4] == pytest.approx(0.6)
+    assert likelihood[0, 0] == pytest.approx(0.4)
     assert likelihood[2, 2] < 0.001
+
+
+def test_words_on_one_spot_all_have_a_cell_and_the_surest_are_nearest() -> None:
+    cells = choose_cells(torch.full((12, 2), 2.5), 4, 5)
+    distances = [(row - 2) ** 2 + (column - 2) ** 2 for row, column in cells]
+    assert len(set(cells)) == 12
+    assert distances == sorted(distances)
+    assert distances[0] == 0
+    assert distances[-1] <= 4
+    assert all(0 <= row < 4 and 0 <= column < 5 for row, column in cells)
+
+
+def test_words_beyond_the_cells_of_an_image_are_left_out(clip: RegionClip) -> None:
+    words = found(*[((0.0, 0.0, 1.0, 1.0), 0.9 - 0.1 * place) for place in range(4)])
+    tokens_HWC = clip._lay(words, (16, 20), (3, 4))  # pyright: ignore[reportPrivateUsage]
+    assert torch.equal(tokens_HWC[0, :2, :-1], words.vectors_ND[:2])
+    assert not tokens_HWC[1:, :, :-1].any()
+    assert not tokens_HWC[:, 2:, :-1].any()
 
 
 @torch.inference_mode()
@@ -75,9 +95,9 @@ def test_tokens_are_the_words_that_the_trunk_finds(clip: RegionClip) -> None:
     laid = tokens[0, ..., :-1].flatten(0, 1)
     stored = laid[laid.any(1)]
     nearest = torch.cdist(stored, words.vectors_ND).min(1).values
-    assert 1 <= len(stored) <= len(words.vectors_ND)
+    assert len(stored) == len(words.vectors_ND)
     assert float(nearest.max()) < 1e-3
-    assert float((stored - words.vectors_ND[0]).norm(dim=1).min()) < 1e-3
+    assert float(torch.cdist(words.vectors_ND, stored).min(1).values.max()) < 1e-3
 
 
 @torch.inference_mode()

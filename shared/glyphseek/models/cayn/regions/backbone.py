@@ -1,8 +1,9 @@
 """The small CLIP of word regions as CAYN uses it.
 
 A token is what is written in a cell: the trunk finds words and reads each one from its box, and the cell that holds the
-middle of a word gets its vector. Cells without a word are zero. Trunk and text tower learn from words with boxes (the
-renderer's), as a TDSL does; all that CAYN adds after them learns from photos and their words alone.
+middle of a word gets its vector, or the nearest free one where a surer word is there already. So no word is left out
+while there are cells. Cells without a word are zero. Trunk and text tower learn from words with boxes (the renderer's),
+as a TDSL does; all that CAYN adds after them learns from photos and their words alone.
 """
 
 from __future__ import annotations
@@ -102,15 +103,18 @@ class RegionClip(Backbone):
         return text_logits(tokens_BHWC).sigmoid()
 
     def _lay(self, found: FoundWords, size: tuple[int, int], grid: tuple[int, int]) -> Tensor:
-        """Return tokens (H, W, C): each word in the cell of its middle, the surest of those that share one."""
+        """Return tokens (H, W, C): each word in the cell of its middle, or in the nearest one that is not taken.
+
+        The surest word chooses first. Words beyond the cells of the image's own part of the grid are left out.
+        """
         tokens_HWC = with_text_logits(
             found.vectors_ND.new_zeros(*grid, self.joint_width), found.scores_N.new_full(grid, NO_TEXT_LOGIT)
         )
-        middles_N2 = (found.boxes_N4[:, :2] + found.boxes_N4[:, 2:]) / 2
+        middles_N2 = (found.boxes_N4[:, [1, 0]] + found.boxes_N4[:, [3, 2]]) / 2
+        places_N2 = middles_N2.cpu() * torch.tensor(size) / self.stride
+        cells = choose_cells(places_N2, math.ceil(size[0] / self.stride), math.ceil(size[1] / self.stride))
         words_NC = with_text_logits(found.vectors_ND, torch.logit(found.scores_N, 1e-3))
-        for middle, word_C in zip(middles_N2.flip(0).tolist(), words_NC.flip(0), strict=True):
-            row = min(int(middle[1] * size[0] / self.stride), grid[0] - 1)
-            column = min(int(middle[0] * size[1] / self.stride), grid[1] - 1)
+        for (row, column), word_C in zip(cells, words_NC, strict=False):
             tokens_HWC[row, column] = word_C
         return tokens_HWC
 
@@ -120,3 +124,18 @@ class RegionClip(Backbone):
             raise QueryError(f"{text!r} has {len(word)} characters; this model reads 1 to {limit}")
         if unknown := sorted(set(word) - set(ALPHABET)):
             raise QueryError(f"{text!r} has {', '.join(unknown)}, which this model cannot read; it knows a-z and 0-9")
+
+
+def choose_cells(places_N2: Tensor, rows: int, columns: int) -> list[tuple[int, int]]:
+    """Return the row and column of a cell of its own for each place (row and column, in cells), as many as there are.
+
+    One after the other takes the free cell whose middle is nearest.
+    """
+    middles_M2 = torch.cartesian_prod(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5)
+    is_taken_M = torch.zeros(len(middles_M2), dtype=torch.bool)
+    cells: list[tuple[int, int]] = []
+    for distances_M in torch.cdist(places_N2, middles_M2)[: len(middles_M2)]:
+        cell = int(distances_M.masked_fill(is_taken_M, torch.inf).argmin())
+        is_taken_M[cell] = True
+        cells.append((cell // columns, cell % columns))
+    return cells

@@ -16,7 +16,7 @@ class RegionSettings:
     reader: TdslSettings
     """Finds words and reads each; its vector width is the joint width E."""
     cell: int = 32
-    """Pixels of the image along a side of a cell of the token map; a cell keeps the best of the words centred in it."""
+    """Pixels of the image along a side of a cell of the token map; a cell holds one word."""
     heads: int = 8
     """Heads of the attention pool."""
 
@@ -33,10 +33,8 @@ class RegionSettings:
         return self.reader.longer_side
 
 
-SMALL = RegionSettings(
-    reader=replace(SMALL_READER, name="reader", score_threshold=0.3, nms_iou=0.6, extra_longer_sides=())
-)
-"""The trunk of tdsl-small: photos at 1024 px, 24 x 32 cells, 768 numbers a token."""
+SMALL = RegionSettings(reader=replace(SMALL_READER, name="reader"))
+"""The trunk of tdsl-small as it is: photos at 1024 px, 24 x 32 cells, 768 numbers a token."""
 
 TINY = RegionSettings(reader=replace(TINY_PYRAMID, name="reader"), cell=16, heads=2)
 """Toy size, for tests."""
