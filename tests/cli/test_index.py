@@ -12,7 +12,9 @@ from glyphseek.tokens import inspect
 
 def test_indexing_says_what_it_did(indexed: Indexed) -> None:
     assert indexed.ended.code == 0, indexed.ended.err
-    assert "3 photos found, 3 added, 0 unchanged, 0 renamed, 0 removed, 0 left out" in indexed.ended.out
+    assert (
+        "3 photos found, 3 added, 0 unchanged, 0 renamed, 0 described anew, 0 removed, 0 left out" in indexed.ended.out
+    )
 
 
 def test_progress_goes_to_standard_error_as_lines_when_it_is_no_terminal(indexed: Indexed) -> None:
@@ -40,6 +42,36 @@ def test_a_skipped_photo_ends_with_3_and_is_in_the_report(indexed: Indexed, tmp_
     assert "3 added" in ended.out
     skipped = json.loads((gallery / "report.json").read_text())["skipped"]
     assert [skip["name"] for skip in skipped] == ["broken[1].jpg"]
+
+
+def test_metadata_of_a_file_is_what_filters_ask_for(indexed: Indexed, tmp_path: Path) -> None:
+    gallery, said = indexed.copied(tmp_path / "copy"), tmp_path / "said.csv"
+    said.write_text("file_name,city,year\nsub/taxi.png,Oslo,2021\nopen.png,Bergen,2020\nmisspelt.png,Oslo,1\n")
+
+    ended = glyphseek("index", indexed.photos, "--gallery", gallery, "--metadata", said)
+    assert ended.code == 0, ended.err
+    assert "3 unchanged, 0 renamed, 2 described anew" in ended.out
+    assert "metadata of 1 names that no photo has, for example misspelt.png" in ended.err
+
+    def find(where: str) -> list[str]:
+        found = glyphseek("search", "taxi", "--gallery", gallery, "--where", where, "--json")
+        assert found.code == 0, found.err
+        return sorted(name for hit in json.loads(found.out)[0]["hits"] for name in hit["names"])
+
+    assert find('city == "Oslo" and year >= 2021') == ["sub/taxi.png"]
+    assert find("year >= 2020") == ["open.png", "sub/taxi.png"]
+    assert find("year >= 2022") == []
+
+
+def test_metadata_that_cannot_be_read_is_refused_and_no_gallery_is_made(indexed: Indexed, tmp_path: Path) -> None:
+    said = tmp_path / "said.csv"
+    said.write_text("file_name,and\nopen.png,1\n")
+
+    ended = glyphseek("index", indexed.photos, "--gallery", tmp_path / "new", "--metadata", said)
+
+    assert ended.code != 0
+    assert "said.csv: line 2: 'open.png': metadata key 'and' is a word of filters" in " ".join(ended.err.split())
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_unknown_model_is_refused_and_no_gallery_is_made(indexed: Indexed, tmp_path: Path) -> None:

@@ -55,6 +55,18 @@ def test_a_folder_is_sent_and_searched(url: str, folder: Path, tmp_path: Path) -
         assert drawn.width == 1600
 
 
+def test_metadata_of_a_file_is_sent_with_the_photos(url: str, folder: Path, tmp_path: Path) -> None:
+    said = tmp_path / "said.jsonl"
+    said.write_text('{"file_name": "below/w5.png", "city": "Oslo"}\n{"file_name": "w5.png", "city": "Bergen"}\n')
+    options = ("--url", url, "--collection", "described")
+    sent = glyphseek("index", folder, "--metadata", said, *options)
+    assert sent.code == 0, sent.err
+    assert "metadata of 1 names that no photo has, for example w5.png" in sent.err
+
+    found = glyphseek("search", "w*", "--where", 'city == "Oslo"', *options, "--json")
+    assert [hit["names"] for hit in json.loads(found.out)[0]["hits"]] == [["below/w5.png"]]
+
+
 def test_answers_are_printed_as_those_of_a_gallery(url: str, folder: Path) -> None:
     assert glyphseek("index", folder, "--url", url, "--collection", "table").code == 0
     ended = glyphseek("search", "w5", "--url", url, "--collection", "table")

@@ -15,7 +15,8 @@ from indexing.gallery_fakes import FINGERPRINT, FakeModel, Gallery, photo_bytes,
 
 from glyphseek.errors import ImageUnreadable, SettingError
 from glyphseek.images import ImageLimits, read_image
-from glyphseek.indexing import HINTS_FILE, Indexer, IndexProgress, IndexSettings, Outcome, Stage, verify
+from glyphseek.indexing import HINTS_FILE, Descriptions, Indexer, IndexProgress, IndexSettings, Outcome, Stage, verify
+from glyphseek.metadata import Metadata
 from glyphseek.ports import blob_key
 from glyphseek.tokens import unpack
 from glyphseek.types import ImageFeatures, RgbImage
@@ -117,6 +118,42 @@ def test_a_new_copy_and_a_rename_change_names_without_encoding_or_changing_vecto
     assert before.keys() == gallery.vectors.vectors.keys()
     for image_id, array in before.items():
         np.testing.assert_array_equal(array, gallery.vectors.vectors[image_id])
+
+
+def test_what_is_said_of_photos_reaches_new_and_known_ones_and_stays(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 2)
+    gallery.indexer().run(gallery.photos, descriptions=Descriptions(by_name={"0000.png": Metadata({"city": "Oslo"})}))
+    assert metadata_of(gallery) == {("0000.png",): {"city": "Oslo"}, ("0001.png",): {}}
+    before = {image_id: array.copy() for image_id, array in gallery.vectors.vectors.items()}
+
+    said = Descriptions(by_name={"0001.png": Metadata({"year": 2021})})
+    report = gallery.indexer().run(gallery.photos, descriptions=said)
+    assert (report.described, report.unchanged, report.renamed, report.encoded) == (1, 2, 0, 0)
+    assert metadata_of(gallery) == {("0000.png",): {"city": "Oslo"}, ("0001.png",): {"year": 2021.0}}
+    for image_id, array in before.items():
+        np.testing.assert_array_equal(array, gallery.vectors.vectors[image_id])
+
+    assert gallery.indexer().run(gallery.photos, descriptions=said).described == 0
+    assert gallery.indexer().run(gallery.photos).described == 0
+    assert metadata_of(gallery) == {("0000.png",): {"city": "Oslo"}, ("0001.png",): {"year": 2021.0}}
+
+
+def test_of_two_names_of_one_content_the_first_that_is_mentioned_counts(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 1)
+    shutil.copy(gallery.photos / "0000.png", gallery.photos / "b.png")
+    shutil.copy(gallery.photos / "0000.png", gallery.photos / "c.png")
+    said = Descriptions(by_name={"c.png": Metadata({"of": "c"}), "b.png": Metadata({"of": "b"})})
+    gallery.indexer().run(gallery.photos, descriptions=said)
+    assert metadata_of(gallery) == {("0000.png", "b.png", "c.png"): {"of": "b"}}
+
+    (gallery.photos / "b.png").unlink()
+    report = gallery.indexer().run(gallery.photos, descriptions=said)
+    assert (report.renamed, report.described) == (1, 0)
+    assert metadata_of(gallery) == {("0000.png", "c.png"): {"of": "c"}}
+
+
+def metadata_of(gallery: Gallery) -> dict[tuple[str, ...], dict[str, object]]:
+    return {record.names: dict(record.metadata) for record in gallery.vectors.records.values()}
 
 
 def test_deleted_photos_are_removed_row_first_and_blob_after(gallery: Gallery) -> None:

@@ -24,7 +24,8 @@ from glyphseek.cli.gallery import (
     follow_folder,
     open_gallery,
 )
-from glyphseek.indexing import Indexer, IndexProgress, IndexReport, IndexSettings, Outcome
+from glyphseek.cli.metadata_file import print_unknown, read_metadata
+from glyphseek.indexing import Descriptions, Indexer, IndexProgress, IndexReport, IndexSettings, Outcome
 from glyphseek.models.loading import DEFAULT_MODEL, lasting_name, open_model
 from glyphseek.tokens import CodecName
 from glyphseek.types import FeatureKind, ModelCard
@@ -59,6 +60,15 @@ def index(
     allow_move: Annotated[
         bool, typer.Option("--allow-move", help="The photos are in another folder than at the last run.")
     ] = False,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            help="What filters may ask of photos, by their paths below FOLDER: JSON {path: {key: value}}, or JSONL or "
+            "CSV with file_name and a column for each key.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Torch device of the model.")] = "cpu",
     url: UrlOption = None,
     collection: CollectionOption = "photos",
@@ -70,14 +80,17 @@ def index(
     Stop it at any time and run it again: what was stored is not encoded again, after a kill the photos that were in
     hand are. Exit code 3: done, but some photos were left out (the report says why); 4: ended early, run again.
 
+    What --metadata says of a photo replaces what was said before; photos that it does not mention keep theirs.
+
     With --url the photos are sent to a running gateway, which adds those that its collection lacks and removes none.
     """
+    said = {} if metadata is None else read_metadata(metadata)
     if gallery is None and url is not None:
         from glyphseek.cli.remote import index_remotely, make_if_absent, open_client
 
         with open_client(url, collection=collection, key=api_key) as client:
             make_if_absent(client, collection)
-            if not index_remotely(folder, client, as_json=as_json):
+            if not index_remotely(folder, client, metadata=said, as_json=as_json):
                 raise typer.Exit(EXIT_SKIPPED)
         return
     gallery = choose_gallery(gallery)
@@ -100,7 +113,9 @@ def index(
             show(progress.done, progress.total, progress.stage.value)
 
         indexer = Indexer(encoder, opened.vectors, opened.features, settings, gallery=gallery)
-        report = indexer.run(folder, on_progress=on_progress)
+        report = indexer.run(folder, descriptions=Descriptions(by_name=said), on_progress=on_progress)
+        if said:
+            print_unknown(said, {name for record in opened.vectors.scan() for name in record.names})
     (gallery / REPORT_FILE).write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
     if as_json:
         print_json(report.as_json())
@@ -121,7 +136,8 @@ def print_report(report: IndexReport, gallery: Path) -> None:
     """Print what the run did, and the first photos it left out."""
     out.print(
         f"{report.found} photos found, {report.added} added, {report.unchanged} unchanged, {report.renamed} renamed, "
-        f"{report.removed} removed, {len(report.skipped)} left out; {report.seconds:.1f} s"
+        f"{report.described} described anew, {report.removed} removed, {len(report.skipped)} left out; "
+        f"{report.seconds:.1f} s"
     )
     if report.encoded:
         out.print(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,9 +10,11 @@ import numpy as np
 
 from glyphseek.cli.answers import name_hit, print_result, result_as_json
 from glyphseek.cli.console import err, out, print_json, show_progress
+from glyphseek.cli.metadata_file import print_unknown
 from glyphseek.client import AddedImage, Client, NewImage
 from glyphseek.errors import GlyphseekError, ImageNotFound
 from glyphseek.images import FoundFile, ImageLimits, Unreachable, find_files, is_image_file, read_file, read_image
+from glyphseek.metadata import NO_METADATA, Metadata
 from glyphseek.pictures import Panel, draw_hits, save_picture
 from glyphseek.search import SearchResult
 from glyphseek.types import RgbImage
@@ -88,8 +90,11 @@ def make_if_absent(client: Client, collection: str) -> None:
         client.create_collection(collection)
 
 
-def index_remotely(folder: Path, client: Client, *, as_json: bool) -> bool:
-    """Send every photo of a folder to the gateway, which encodes new ones; return whether none was refused."""
+def index_remotely(folder: Path, client: Client, *, metadata: Mapping[str, Metadata], as_json: bool) -> bool:
+    """Send every photo of a folder to the gateway, which encodes new ones; return whether none was refused.
+
+    metadata: what is said of photos, by name; names that no photo has are told.
+    """
     found = list(find_files(folder))
     files = [one for one in found if isinstance(one, FoundFile) and is_image_file(one)]
     counts = dict.fromkeys(("added", "unchanged", "updated", "refused"), 0)
@@ -99,11 +104,13 @@ def index_remotely(folder: Path, client: Client, *, as_json: bool) -> bool:
         if isinstance(one, Unreachable)
     ]
     limits = ImageLimits()
+    print_unknown(metadata, {one.name for one in files})
 
     def read() -> Iterable[NewImage]:
         for file in files:
             try:
-                yield NewImage(content=read_file(file.path, limits=limits).data, name=file.name)
+                content = read_file(file.path, limits=limits).data
+                yield NewImage(content=content, name=file.name, metadata=metadata.get(file.name, NO_METADATA))
             except GlyphseekError as error:
                 note(file.name, error)
 

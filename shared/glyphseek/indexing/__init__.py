@@ -2,6 +2,7 @@
 
 from glyphseek.indexing.arrivals import Arrival, Intaken
 from glyphseek.indexing.bulk import IngestProgress, IngestReport, IngestRequest
+from glyphseek.indexing.describing import NO_DESCRIPTIONS, Descriptions
 from glyphseek.indexing.encoding import ImageEncoder, ImageEncoding, StoredImage
 from glyphseek.indexing.indexer import HINTS_FILE, Indexer
 from glyphseek.indexing.intake import Intake, IntakeItem, IntakeResult, Removal, photo_key
@@ -22,8 +23,10 @@ from glyphseek.indexing.settings import EncodingSettings, IndexSettings
 
 __all__ = [
     "HINTS_FILE",
+    "NO_DESCRIPTIONS",
     "Arrival",
     "DeleteReport",
+    "Descriptions",
     "EncodedFile",
     "EncodingSettings",
     "ImageEncoder",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glyphseek.errors import SettingError, StoreFull
+from glyphseek.indexing.describing import NO_DESCRIPTIONS, Descriptions
 from glyphseek.indexing.hints import FileHints
 from glyphseek.indexing.ledger import Ledger
 from glyphseek.indexing.packing import check_codec
@@ -56,9 +57,16 @@ class Indexer:
         self._clock = clock
         self._now_ns = now_ns
 
-    def run(self, folder: Path, *, on_progress: Callable[[IndexProgress], None] = _ignore) -> IndexReport:
+    def run(
+        self,
+        folder: Path,
+        *,
+        descriptions: Descriptions = NO_DESCRIPTIONS,
+        on_progress: Callable[[IndexProgress], None] = _ignore,
+    ) -> IndexReport:
         """Index every photo below `folder` whose content the gallery lacks, follow renames, remove what is gone.
 
+        What `descriptions` say of photos becomes their metadata, also of those that the gallery had.
         A photo that cannot be indexed is in the report and never stops the run. Ctrl-C and a full disk end the run
         early, with everything encoded so far committed if that is possible, and the reason in the report.
         `on_progress` is called from the calling thread, after every batch.
@@ -82,6 +90,7 @@ class Indexer:
             ledger=ledger,
             hints=hints,
             tally=tally,
+            descriptions=descriptions,
             on_progress=on_progress,
             clock=self._clock,
             now_ns=self._now_ns,

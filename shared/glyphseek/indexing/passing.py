@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from glyphseek.images import FoundFile, Unreachable, find_files, has_image_suffix, is_image_file
+from glyphseek.indexing.describing import Descriptions
 from glyphseek.indexing.hints import FileHints
 from glyphseek.indexing.ledger import Ledger
 from glyphseek.indexing.loading import Loaded, Loader, PreparedImage
@@ -44,6 +45,7 @@ class FolderPass:
     ledger: Ledger
     hints: FileHints
     tally: Tally
+    descriptions: Descriptions
     on_progress: Callable[[IndexProgress], None]
     clock: Callable[[], float] = time.monotonic
     now_ns: Callable[[], int] = time.time_ns
@@ -76,6 +78,7 @@ class FolderPass:
             ),
             ledger=self.ledger,
             settings=self.settings,
+            descriptions=self.descriptions,
             clock=self.clock,
         )
         self._hints_saved_s = self.clock()
@@ -94,14 +97,17 @@ class FolderPass:
         self._tell(Stage.INDEXING)
 
     def tidy(self) -> None:
-        """Give every image the names that hold it now, and remove the images that no file holds any more."""
+        """Give every image the names that hold it and what is said of it, and remove those that no file holds."""
         self.hints.keep_only(self._names)
-        changes = compare_names(self.ledger.records(), self.ledger.names_of, self._is_kept)
+        changes = compare_names(
+            self.ledger.records(), self.ledger.names_of, self._is_kept, describe=self.descriptions.describe
+        )
         self._tell(Stage.TIDYING)
         for part in apply_changes(
             changes, vectors=self.vectors, features=self.features, fingerprint=self.model.card.fingerprint
         ):
             self.tally.renamed += part.renamed
+            self.tally.described += part.described
             self.tally.removed += part.removed
             self.tally.skips += part.skipped
             self._tell(Stage.TIDYING)

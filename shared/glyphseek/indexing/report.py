@@ -52,8 +52,9 @@ class IndexReport:
 
     found: image files seen. passed_over: other files. unchanged: image files whose content the gallery already had.
     added: images committed by this run, of which `reused` took their features from blobs that an interrupted run had
-    left and the others were encoded. renamed: images whose names changed. removed: images no longer in the folder.
-    skipped: by name. encoder_seconds: spent inside the model, a part of `seconds`. message: why the run ended early.
+    left and the others were encoded. renamed: images whose names changed. described: images that the gallery had and of
+    which nothing but metadata changed. removed: images no longer in the folder. skipped: by name. encoder_seconds:
+    spent inside the model, a part of `seconds`. message: why the run ended early.
     """
 
     outcome: Outcome
@@ -64,6 +65,7 @@ class IndexReport:
     added: int
     reused: int
     renamed: int
+    described: int
     removed: int
     skipped: tuple[Skip, ...]
     seconds: float

@@ -20,6 +20,7 @@ class Tally:
     reused: int = 0
     encoded: int = 0
     renamed: int = 0
+    described: int = 0
     removed: int = 0
     encoder_seconds: float = 0.0
     skips: list[Skip] = field(default_factory=list[Skip])
@@ -36,6 +37,7 @@ class Tally:
             added=self.added,
             reused=self.reused,
             renamed=self.renamed,
+            described=self.described,
             removed=self.removed,
             skipped=tuple(skipped),
             seconds=seconds,

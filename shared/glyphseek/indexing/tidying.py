@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from glyphseek.errors import BlobError, BlobMissing
+from glyphseek.indexing.describing import NO_DESCRIPTIONS
 from glyphseek.indexing.packing import vectors_of
 from glyphseek.indexing.report import Skip
 from glyphseek.ports import FeatureStore, VectorStore, blob_key
@@ -17,18 +18,22 @@ _CHUNK_IMAGES = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tidied:
-    """How many images got other names, how many were removed, and whose row could not be written again."""
+    """How many images got other names, or other metadata only, or were removed, and whose row could not be written."""
 
     renamed: int
+    described: int
     removed: int
     skipped: tuple[Skip, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameChanges:
-    """The records whose names changed, with the new names; and those whose last name is gone."""
+    """The records whose names changed, with the new names; those of which only metadata did; those whose last name is
+    gone.
+    """
 
     renamed: tuple[ImageRecord, ...]
+    described: tuple[ImageRecord, ...]
     gone: tuple[ImageRecord, ...]
 
 
@@ -36,24 +41,28 @@ def compare_names(
     records: Sequence[ImageRecord],
     names_of: Callable[[str], tuple[str, ...]],
     is_kept: Callable[[str], bool],
+    *,
+    describe: Callable[[ImageRecord, Sequence[str]], ImageRecord] = NO_DESCRIPTIONS.describe,
 ) -> NameChanges:
-    """Return what must change for every record to have exactly the names that hold its content now.
+    """Return what must change for every record to have exactly the names that hold its content now, and its metadata.
 
     names_of(content_hash) are the names that were seen; is_kept(name) tells of a name that was not seen, whether it
-    must stay nevertheless (its folder could not be read, say). A record that never had a name is left alone.
+    must stay nevertheless (its folder could not be read, say). describe(record, names) gives it the metadata of these
+    names. A record that never had a name is left alone.
     """
     renamed: list[ImageRecord] = []
+    described: list[ImageRecord] = []
     gone: list[ImageRecord] = []
     for record in records:
         seen = set(names_of(record.content_hash))
         names = tuple(sorted(seen | {name for name in record.names if is_kept(name)}))
-        if names == record.names:
-            continue
-        if names:
-            renamed.append(replace(record, names=names))
-        else:
+        if record.names and not names:
             gone.append(record)
-    return NameChanges(renamed=tuple(renamed), gone=tuple(gone))
+        elif names != record.names:
+            renamed.append(describe(replace(record, names=names), names))
+        elif (new := describe(record, names)) is not record:
+            described.append(new)
+    return NameChanges(renamed=tuple(renamed), described=tuple(described), gone=tuple(gone))
 
 
 def apply_changes(
@@ -65,10 +74,14 @@ def apply_changes(
     next run encodes the photo anew.
     """
     for chunk in _chunks(changes.renamed):
-        yield _rename(chunk, vectors, features, fingerprint)
+        sound, skips = _write_again(chunk, vectors, features, fingerprint)
+        yield Tidied(renamed=sound, described=0, removed=0, skipped=skips)
+    for chunk in _chunks(changes.described):
+        sound, skips = _write_again(chunk, vectors, features, fingerprint)
+        yield Tidied(renamed=0, described=sound, removed=0, skipped=skips)
     for chunk in _chunks(changes.gone):
         remove_images(chunk, vectors=vectors, features=features, fingerprint=fingerprint)
-        yield Tidied(renamed=0, removed=len(chunk), skipped=())
+        yield Tidied(renamed=0, described=0, removed=len(chunk), skipped=())
 
 
 def remove_images(
@@ -80,7 +93,10 @@ def remove_images(
     features.delete([blob_key(fingerprint, image_id) for image_id in image_ids])
 
 
-def _rename(records: Sequence[ImageRecord], vectors: VectorStore, features: FeatureStore, fingerprint: str) -> Tidied:
+def _write_again(
+    records: Sequence[ImageRecord], vectors: VectorStore, features: FeatureStore, fingerprint: str
+) -> tuple[int, tuple[Skip, ...]]:
+    """Write rows with the vectors of their blobs; return how many were, and the names of the others."""
     blobs = features.get([blob_key(fingerprint, record.image_id) for record in records])
     sound: list[ImageRecord] = []
     found: list[FloatArray] = []
@@ -98,7 +114,7 @@ def _rename(records: Sequence[ImageRecord], vectors: VectorStore, features: Feat
         remove_images(damaged, vectors=vectors, features=features, fingerprint=fingerprint)
     if sound:
         vectors.put(sound, found)
-    return Tidied(renamed=len(sound), removed=0, skipped=tuple(skips))
+    return len(sound), tuple(skips)
 
 
 def _stored_vectors(blob: bytes | None, fingerprint: str) -> FloatArray:

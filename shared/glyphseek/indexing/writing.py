@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from glyphseek.errors import InputError
+from glyphseek.indexing.describing import NO_DESCRIPTIONS, Descriptions
 from glyphseek.indexing.ledger import Ledger
 from glyphseek.indexing.loading import PreparedImage
 from glyphseek.indexing.packing import BlobWriter, instance_count_of, vectors_of
@@ -23,6 +24,7 @@ class Writer:
     blobs: BlobWriter
     ledger: Ledger
     settings: IndexSettings
+    descriptions: Descriptions = NO_DESCRIPTIONS
     clock: Callable[[], float] = time.monotonic
     _committed_s: float = field(init=False)
     _records: list[ImageRecord] = field(default_factory=list[ImageRecord])
@@ -49,12 +51,16 @@ class Writer:
     def commit(self) -> None:
         """Commit the images whose blobs are written. What has been committed is never written again."""
         if self._records:
-            named = [replace(record, names=self.ledger.names_of(record.content_hash)) for record in self._records]
+            named = [self._name(record) for record in self._records]
             self.vectors.put(named, self._vectors)
             self.ledger.commit(named)
             self.added += len(named)
             self._records, self._vectors = [], []
         self._committed_s = self.clock()
+
+    def _name(self, record: ImageRecord) -> ImageRecord:
+        names = self.ledger.names_of(record.content_hash)
+        return self.descriptions.describe(replace(record, names=names), names)
 
     def _write_blob(self, image: PreparedImage, found: ImageFeatures) -> None:
         stored = self.blobs.write(image.record.image_id, found) if image.features is None else found
