@@ -46,11 +46,13 @@ from glyphseek.api.v1.ingest_service_pb2_grpc import IngestServiceStub
 from glyphseek.api.v1.reranker_service_pb2_grpc import RerankerServiceStub
 from glyphseek.client import NewImage
 from glyphseek.config import load_config
+from glyphseek.errors import ModelNotFound, Unauthenticated
 from glyphseek.rpc.client import Client as Caller
 from glyphseek.rpc.endpoint import Endpoint
 from glyphseek.rpc.health import check_health
 from glyphseek.rpc.wire_errors import FailedCall
 from glyphseek.serving.cluster import MAX_MESSAGE_BYTES, read_applications
+from glyphseek.serving.guarding import credentials_of
 from glyphseek.serving.launching import find_applications
 
 pytestmark = [pytest.mark.deployment, pytest.mark.timeout(280)]
@@ -58,6 +60,7 @@ pytestmark = [pytest.mark.deployment, pytest.mark.timeout(280)]
 AT_ONCE, WAITING = 2, 4
 SETTINGS = {
     "MODELS": "tdsl-small,cayn-small",
+    "SERVICE_TOKEN": "known to services only",
     "CACHE_BYTES": "0",
     "DEADLINE_S": "30",
     "ENCODE_S": "15",
@@ -75,7 +78,6 @@ class Cluster(Deployed):
     """The deployment, and the processes that it is."""
 
     running: Running
-    logs: Path
 
     def replicas(self, service: str) -> set[int]:
         return set(self.running.processes(f"ray::ServeReplica:{service}"))
@@ -90,16 +92,13 @@ class Cluster(Deployed):
     def kill(self, service: str) -> None:
         self.running.kill(f"ray::ServeReplica:{service}")
 
-    def service(self, name: str) -> Caller:
+    def service(self, name: str, *, token: str = "") -> Caller:
         """Return a client of one service."""
         endpoint = Endpoint(host="127.0.0.1", port=self.config.grpc_port, application=name)
-        return Caller(endpoint, service=name)
+        return Caller(endpoint, service=name, credentials=credentials_of(token))
 
     def read_metrics(self) -> str:
         return httpx.get(f"http://127.0.0.1:{self.config.metrics_port}/metrics").text
-
-    def read_logs(self) -> str:
-        return "\n".join(f"--- {one.name}\n{one.read_text(errors='replace')[-3000:]}" for one in self.logs.glob("*"))
 
 
 def _list_open(pid: int) -> set[str]:
@@ -128,7 +127,6 @@ def cluster_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
             direct=replace(config, s3_endpoint=f"http://127.0.0.1:{s3.port}"),
             application="gateway",
             running=running,
-            logs=folder / "logs",
         )
         yield cluster
         running.end_cleanly(signal.SIGTERM)
@@ -181,6 +179,17 @@ def test_every_service_tells_its_health_and_counts_at_one_port(deployment: Clust
     counts = deployment.read_metrics()
     for service in ("gateway", "encoder", "matcher"):
         assert f'glyphseek_requests_in_flight{{service="{service}"}}' in counts
+
+
+def test_services_answer_only_those_who_know_the_secret_of_the_deployment(deployment: Cluster) -> None:
+    request = reranker_service_pb2.RerankRequest(model="unknown")
+    for token, told in (
+        ("", Unauthenticated),
+        ("guessed", Unauthenticated),
+        (SETTINGS["SERVICE_TOKEN"], ModelNotFound),
+    ):
+        with deployment.service("reranker", token=token) as caller, pytest.raises(told):
+            caller.call(RerankerServiceStub(caller.channel).Rerank, request, timeout_s=20)
 
 
 def test_photos_of_many_megabytes_are_taken_over_http_and_over_grpc(deployment: Cluster, words: Gallery) -> None:
