@@ -144,6 +144,7 @@ def measure_recipe(recipe: Recipe, *, steps: int) -> Speed:
     """
     if recipe.stage in ("tokens", "adapter"):
         raise SettingError(f"stage {recipe.stage} is not measured; stages that are: words, detector, joint")
+    check_start(recipe)
     torch.manual_seed(recipe.seed)
     training, compute = build_stage(recipe, find_preset(recipe.preset)), recipe.compute()
     loop = LoopSettings(steps=steps, rate=recipe.rate, seed=recipe.seed)
