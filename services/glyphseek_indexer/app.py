@@ -52,6 +52,9 @@ _READ_AT_ONCE = 8
 _BATCHES_PER_CALL = 4
 """Batches of the model for which an encoder asks the store at once what it has."""
 _INIT_DEATHS = 3
+_STARTS = 4
+"""Ray gives a node 30 seconds to come up, which a busy machine may not be able to do."""
+_LOG = logging.getLogger(__name__)
 _BLOCK_BYTES = 16 * 2**20
 
 
@@ -72,8 +75,8 @@ class _Plan:
 def ingest(config: Config, request: IngestRequest, *, on_progress: Callable[[IngestProgress], None]) -> IngestReport:
     """Bring the photos of a source into a collection and return what was done; nothing that one photo does ends it.
 
-    Raises SettingError, ModelMismatch, ModelNotFound and StoreUnavailable before anything is done; later errors end the
-    job early and are told in the report.
+    Raises SettingError, ModelMismatch, ModelNotFound, StoreUnavailable and ServiceUnavailable before anything is done;
+    later errors end the job early and are told in the report.
     """
     from glyphseek.models.loading import open_model
 
@@ -272,20 +275,33 @@ def _told(config: Config) -> Generator[Metrics]:
 @contextmanager
 def _started(request: IngestRequest) -> Generator[None]:
     """Join the cluster of the request, or start workers on this machine; leave or end them afterwards."""
-    threads = request.threads or 1
     if request.address is not None:
         ray.init(request.address, log_to_driver=False, logging_level=logging.ERROR)
     else:
-        ray.init(
-            "local",
-            num_cpus=request.readers + request.encoders * threads,
-            num_gpus=None if request.gpus else 0,
-            object_store_memory=2 * request.memory_bytes,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        _start_here(request)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _start_here(request: IngestRequest) -> None:
+    """Start Ray on this machine. Raises ServiceUnavailable when it does not come up, a few times over."""
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(
+                "local",
+                num_cpus=request.readers + request.encoders * (request.threads or 1),
+                num_gpus=None if request.gpus else 0,
+                object_store_memory=2 * request.memory_bytes,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except Exception as error:  # what Ray raises for a node that is not there after 30 s is no class of its own
+            _LOG.warning("ray_not_started tries_left=%d reason=%r", left, error)
+            ray.shutdown()
+            if left == 0:
+                raise ServiceUnavailable(f"Ray does not start on this machine: {error}") from error
+        else:
+            return
