@@ -59,7 +59,7 @@ class LosingCalls:
         return [(vector_key(image_key("default", f"{n:05}"), WRITING, 0), 1 - n / 10_000) for n in range(count)]
 
     def get(self, collection: str, pks: Sequence[str], fields: Sequence[str], *, since: int) -> list[Row]:
-        return [{"writing": WRITING} for _ in pks]
+        return [{"pk": pk, "writing": WRITING} for pk in pks]
 
 
 def find(calls: LosingCalls, limit: int, *, where: str = "", kind: IndexKind = IndexKind.HNSW) -> list[int]:
@@ -113,3 +113,58 @@ def test_too_many_rows_are_not_compared() -> None:
     calls = LosingCalls(matching=16_385, width=10_000)
     assert find(calls, 50) == [0]
     assert calls.compared == 0
+
+
+class BusyCalls:
+    """A server on which an image is replaced once more between any look at its vectors and the next read of its row."""
+
+    def __init__(self, *, also: int) -> None:
+        self.others = [(vector_key(image_key("default", f"{n:05}"), WRITING, 0), 0.9 - n / 1000) for n in range(also)]
+        self.changing = image_key("default", "changing")
+        self.version = 1
+        self.looks = 0
+
+    def name(self, version: int) -> str:
+        return f"{version:032}"
+
+    def search(
+        self,
+        collection: str,
+        vectors_QD: FloatArray,
+        limit: int,
+        *,
+        where: str,
+        parameters: Mapping[str, int],
+        since: int,
+    ) -> list[list[tuple[str, float]]]:
+        self.looks += 1
+        name = self.name(self.version)
+        versions = [] if name in where else [(vector_key(self.changing, name, n), 1.0) for n in range(2)]
+        self.version += 1
+        return [[*versions, *self.others][:limit] for _ in vectors_QD]
+
+    def count(self, collection: str, *, where: str, since: int) -> int:
+        return 2 + len(self.others)
+
+    def now(self) -> int:
+        return 1
+
+    def get(self, collection: str, pks: Sequence[str], fields: Sequence[str], *, since: int) -> list[Row]:
+        current = {self.changing: self.name(self.version)}
+        return [{"pk": pk, "writing": current.get(pk, WRITING)} for pk in pks]
+
+
+@pytest.mark.parametrize("limit", [50, 7])
+def test_an_image_that_is_replaced_faster_than_it_can_be_looked_up_is_found_whole(limit: int) -> None:
+    calls = BusyCalls(also=20)
+    server = cast(MilvusCalls, calls)
+    finder = Finder(
+        calls=server,
+        rows=MilvusRows(calls=server, generation=GENERATION, tenant="default"),
+        tenant="default",
+        index=IndexSettings(kind=IndexKind.FLAT),
+    )
+    [hits] = finder.find(rows(axis(0)), limit, where=None, since=1)
+    assert [one.image_id for one in hits] == ["changing", "changing", *(f"{n:05}" for n in range(min(limit - 2, 20)))]
+    assert len({one.writing for one in hits[:2]}) == 1
+    assert calls.looks == 2

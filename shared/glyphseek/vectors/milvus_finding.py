@@ -37,25 +37,27 @@ class Finder:
 
         Rows whose metadata `where` does not match are not looked at. All that was acknowledged before the server's time
         `since` is seen. Rows are looked up, then the images they are of. Writings that do not count are left out of the
-        next look, which is later, until all that a look found count and none that it left out does (one may, when its
-        writer has finished meanwhile): so an image that is replaced at this time is there, whole, in one version.
+        next look, which is later, until an answer holds: an image that is replaced at this time is there, whole, in one
+        version that counted at some moment of this call, and so it is found however fast its writer is.
         """
         mine, effort = f'tenant == "{self.tenant}"', 1
         if where is not None:
             mine, effort = f"{mine} and {write_filter(where)}", _FILTER_EFFORT
-        excluded, committed, found = dict[str, str](), set[str](), list[list[FoundVector]]()
+        excluded, counting, counted = dict[str, str](), dict[str, str](), set[str]()
+        chosen, found = set[str](), list[list[FoundVector]]()
         for _ in range(_ROUNDS):
             found = self._find_rows(vectors_QD, limit, where=_without(excluded, mine), effort=effort, since=since)
             seen = {one.writing: one.image_id for hits in found for one in hits}
-            committed = self.rows.committed_among(seen | excluded, since=since)
-            if seen.keys() <= committed and committed.isdisjoint(excluded):
-                break
-            since = self.calls.now()  # the images may have been read as they were before the rows
-            committed = self.rows.committed_among(seen | excluded, since=since)
-            if seen.keys() <= committed and committed.isdisjoint(excluded):
-                break
-            excluded = {name: image for name, image in (seen | excluded).items() if name not in committed}
-        return [_order(one for one in hits if one.writing in committed)[:limit] for hits in found]
+            is_all = max(map(len, found)) <= limit
+            for _ in range(2):
+                counting = self.rows.read_counting((seen | excluded).values(), since=since)
+                counted.update(counting.values())
+                chosen = _choose(seen, counting, counted)
+                if _holds(seen, excluded, counting, chosen, is_all=is_all):
+                    return _keep(found, chosen, limit)
+                since = self.calls.now()  # the images may have been read as they were before the rows
+            excluded = {name: image for name, image in (seen | excluded).items() if name != counting.get(image)}
+        return _keep(found, chosen, limit)
 
     def _find_rows(
         self, vectors_QD: FloatArray, limit: int, *, where: str, effort: int, since: int
@@ -95,6 +97,43 @@ class Finder:
                 vectors = self.calls.read_vectors(collection, where=where, limit=count, since=since)
                 found = _compare(vectors, vectors_QD, limit)
         return [[read_vector_key(pk, similarity) for pk, similarity in hits] for hits in found]
+
+
+def _choose(seen: Mapping[str, str], counting: Mapping[str, str], counted: Collection[str]) -> set[str]:
+    """Return for each image that was seen (`seen`: writing to image) the writing to show: the one that counts, or the
+    latest of those that have counted since the search began."""
+    chosen = dict[str, str]()
+    for name in sorted(seen):  # names begin with the time
+        image = seen[name]
+        if name in counted and chosen.get(image) != counting.get(image):
+            chosen[image] = name
+    return set(chosen.values())
+
+
+def _holds(
+    seen: Mapping[str, str],
+    excluded: Mapping[str, str],
+    counting: Mapping[str, str],
+    chosen: Collection[str],
+    *,
+    is_all: bool,
+) -> bool:
+    """Return whether what was seen is an answer once all but the chosen writings are left out of it.
+
+    Every image that has a writing must be shown or have had nothing to show. What is left out may not have taken the
+    place of other rows, unless all rows there are were seen (`is_all`).
+    """
+    shown = {seen[name] for name in chosen}
+    left_out = [(name, image) for name, image in seen.items() if name not in chosen]
+    if not is_all and left_out:
+        return False
+    if any(image in counting and image not in shown for _, image in left_out):
+        return False
+    return all(image in shown for name, image in excluded.items() if counting.get(image) == name)
+
+
+def _keep(found: Sequence[Sequence[FoundVector]], chosen: Collection[str], limit: int) -> list[list[FoundVector]]:
+    return [_order(one for one in hits if one.writing in chosen)[:limit] for hits in found]
 
 
 def _is_short(found: Sequence[Sequence[object]], expected: int) -> bool:

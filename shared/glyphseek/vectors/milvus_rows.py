@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from glyphseek.deadlines import deadline_bound
@@ -101,11 +101,11 @@ class MilvusRows:
         rows = self._calls.get(self._generation.images, pks, fields, since=self._calls.now())
         return {str(row["pk"]): _read_writing(row) for row in rows}
 
-    def committed_among(self, images: Mapping[str, str], *, since: int) -> set[str]:
-        """Return which of the writings (given with the ids of their images) count."""
-        pks = [image_key(self._tenant, image_id) for image_id in dict.fromkeys(images.values())]
-        rows = self._calls.get(self._generation.images, pks, ["writing"], since=since) if pks else []
-        return {str(row["writing"]) for row in rows} & images.keys()
+    def read_counting(self, image_ids: Iterable[str], *, since: int) -> dict[str, str]:
+        """Return by image id which writing counts; images that have no row are absent."""
+        images = {image_key(self._tenant, image_id): image_id for image_id in image_ids}
+        rows = self._calls.get(self._generation.images, list(images), ["pk", "writing"], since=since) if images else []
+        return {images[str(row["pk"])]: str(row["writing"]) for row in rows}
 
     def drop_vectors(self, writings: Mapping[str, Writing]) -> None:
         """Remove the vectors of writings, given by the primary keys of their images."""
@@ -133,8 +133,8 @@ class MilvusRows:
         return removed + self._drop_uncommitted(batch)
 
     def _drop_uncommitted(self, found: Sequence[FoundVector]) -> int:
-        committed = self.committed_among({one.writing: one.image_id for one in found}, since=self._calls.now())
-        doomed = [one for one in found if one.writing not in committed]
+        counting = self.read_counting((one.image_id for one in found), since=self._calls.now())
+        doomed = [one for one in found if one.writing != counting.get(one.image_id)]
         pks = [vector_key(image_key(self._tenant, one.image_id), one.writing, one.instance) for one in doomed]
         self._calls.delete(self._generation.vectors, pks)
         return len(pks)
