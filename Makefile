@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 PHOTOS ?=
 RUN := demo
 
-.PHONY: help install demo servers test lint types imports bench clean
+.PHONY: help install demo servers test deploy-test lint types imports bench clean
 
 help:            ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
 $(BIN)/.installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) || { \
@@ -29,8 +29,11 @@ servers: install ## real servers for the tests; what cannot be had here is named
 	@for server in milvus.py minio rclone; do PATH="$(CURDIR)/$(BIN):$$PATH" scripts/servers/$$server install \
 	  || echo "$$server cannot be installed here; tests that need it are skipped"; done
 
-test: lint types imports servers  ## lint, types, import rules, all tests
+test: lint types imports servers  ## lint, types, import rules, all tests but those of deployments on Ray
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'not deployment' --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -q -m deployment tests/integration
+
+deploy-test: servers  ## whole deployments, on Ray too, and jobs whose parts are killed; ten minutes
 	$(BIN)/python -m pytest -q -m deployment
 
 lint: install    ## ruff
