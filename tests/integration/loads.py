@@ -17,7 +17,6 @@ from integration.galleries import (
     TOLERANCE,
     Gallery,
     assert_alike,
-    assert_ordered,
     search_in_process,
     search_over_grpc,
 )
@@ -130,13 +129,9 @@ def switch_under_load(deployment: Deployed, query: str, *, models: tuple[str, st
     for load in loads:
         assert {page.model for page in load.pages} == {old, new}
         assert load.refused == []
-        whole = [page for page in load.pages if not page.degraded]
-        assert len(whole) >= 0.9 * len(load.pages), [page.degraded for page in load.pages if page.degraded]
-        for page in whole:
+        for page in load.pages:
+            assert page.degraded == (), page.degraded
             assert_alike(page.hits, expected[page.model])
-        for page in load.pages:  # a stage may be late under load: its answer says so, and is of one model all the same
-            assert_ordered(page.hits)
-            assert {hit.image_id for hit in page.hits} <= gallery.sent, page.degraded
 
 
 @contextmanager
