@@ -17,8 +17,13 @@ _LOOK_S = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What happens to one answer: it comes `delay_s` late, it is cut after so many bytes, or it is only a status."""
+    """What happens to one answer: it comes `delay_s` late, it is cut after so many bytes, or it is only a status.
 
+    With `asked_for`, the fault waits for a request whose bytes have that in them: not for one that a client has let go
+    of, which may still be on its way.
+    """
+
+    asked_for: bytes = b""
     delay_s: float = 0.0
     cut_after_bytes: int | None = None
     status: int | None = None
@@ -73,9 +78,11 @@ class Proxy:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0.01)  # closed connections are let go of in the next turns of the loop
 
-    def _next_fault(self) -> Fault | None:
+    def _next_fault(self, request: bytes) -> Fault | None:
         self.requests += 1
-        return self._faults.popleft() if self._faults else self._standing
+        if self._faults and ((fault := self._faults[0]) is None or fault.asked_for in request):
+            return self._faults.popleft()
+        return self._standing
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -102,7 +109,7 @@ class Proxy:
                 if data.startswith(_HTTP_2):
                     answers = asyncio.ensure_future(self._answer_late(there, writer))
                 if data.startswith(_REQUESTS):
-                    fault = self._next_fault()
+                    fault = self._next_fault(data)
                     if answers is not None:
                         answers.cancel()
                     if fault is not None and fault.status is not None:
