@@ -24,6 +24,12 @@ RgbImage = NDArray[np.uint8]
 """(height, width, 3) uint8, red-green-blue, [0, 255], turned upright: the image as a person sees it."""
 
 
+LetterArray = NDArray[np.uint8]
+"""(N, S, A) uint8: how surely column s of word n shows each of A signs, in steps of `LETTER_STEP`, see `Instances`."""
+
+LETTER_STEP = 1 / 16
+"""Nats of one step of letters: a value v means the probability exp(-v * LETTER_STEP), 255 that or less."""
+
 Precision = Literal["auto", "float32", "bfloat16"]
 """How finely a model counts; `auto` is the fastest that this machine has instructions for."""
 
@@ -38,15 +44,17 @@ class FeatureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instances:
-    """The words a model found in one image; all three arrays have N rows in the same order, best detection first.
+    """The words a model found in one image; all arrays have N rows in the same order, best detection first.
 
     vectors_ND: unit norm. boxes_N4: left, top, right, bottom as fractions [0, 1] of the displayed image.
-    scores_N: detector confidence [0, 1].
+    scores_N: detector confidence [0, 1]. letters_NSA: what each column of the word shows, of a model whose card has
+    `letters`: the characters of its alphabet and, last, none of them (the blank of CTC); None of other models.
     """
 
     vectors_ND: FloatArray
     boxes_N4: FloatArray
     scores_N: FloatArray
+    letters_NSA: LetterArray | None = None
 
     def __len__(self) -> int:
         return int(self.vectors_ND.shape[0])
@@ -107,6 +115,17 @@ class Calibration:
     threshold: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterScale:
+    """Turns the logarithm l of the probability that an instance spells a word into a similarity: slope * l + offset.
+
+    Fitted so that the model's `Calibration` makes of it the probability that the image carries the word.
+    """
+
+    slope: float
+    offset: float
+
+
 class Fusion(StrEnum):
     """How a reranked image is scored for a term: cosine plus match probability, or the latter alone."""
 
@@ -125,6 +144,8 @@ class ModelCard:
     Of a method that reranks, `fusion` says how, and `rerank_calibration` is fitted on what fusion gives; None where
     `calibration` serves both. `asks_whole_text`: a query of several words is one text to it, and not a mean over words.
     `rerank_depth`: how many images its makers recommend to rerank, from what they measured; None where they do not.
+
+    `letters`: of a model whose instances keep letters, by which they are matched; None of the others.
     """
 
     name: str
@@ -141,6 +162,7 @@ class ModelCard:
     fusion: Fusion = Fusion.SUM
     asks_whole_text: bool = False
     rerank_depth: int | None = None
+    letters: LetterScale | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

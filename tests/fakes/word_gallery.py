@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from glyphseek.types import (
     ImageFeatures,
     ImageRecord,
     Instances,
+    LetterArray,
+    LetterScale,
     MetadataValue,
     ModelCard,
     RgbImage,
@@ -40,6 +43,10 @@ CARD = ModelCard(
     understands_meaning=False,
     calibration=Calibration(slope=20.0, offset=-14.0, threshold=0.5),
 )
+
+
+LETTERS_CARD = replace(CARD, letters=LetterScale(slope=0.03, offset=0.95))
+"""The same model, if its instances kept letters."""
 
 
 def word_vector(word: str) -> FloatArray:
@@ -135,6 +142,17 @@ def write_features(words: Sequence[str], boxes_N4: FloatArray | None = None) -> 
             scores_N=np.full(len(words), 0.9, dtype=np.float32),
         )
     )
+
+
+def write_letters(words: Sequence[str], columns: int = 32) -> LetterArray:
+    """Return letters that spell the words surely, one column for each character and a blank after it."""
+    blank = len(CARD.alphabet)
+    letters_NSA = np.full((len(words), columns, blank + 1), 160, dtype=np.uint8)
+    for word, letters_SA in zip(words, letters_NSA, strict=True):
+        signs = [blank] * columns
+        signs[: 2 * len(word) : 2] = [CARD.alphabet.index(character) for character in word]
+        letters_SA[np.arange(columns), signs] = 0
+    return letters_NSA
 
 
 def write_gallery(images: Mapping[str, str]) -> tuple[ExhaustiveVectorStore, MemoryFeatureStore]:

@@ -3,11 +3,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
 import pytest
-from fakes.word_gallery import CARD, FINGERPRINT, WordModel, write_features, write_gallery
+from fakes.word_gallery import (
+    CARD,
+    FINGERPRINT,
+    LETTERS_CARD,
+    WordModel,
+    write_features,
+    write_gallery,
+    write_letters,
+)
 
 from glyphseek.errors import InputError, SettingError, StoreUnavailable
 from glyphseek.features.memory import MemoryFeatureStore
@@ -201,3 +210,52 @@ def test_timings_are_milliseconds_of_fetching_and_scoring(shops: MemoryFeatureSt
 def test_impossible_settings_are_refused_by_name(setting: str, value: float) -> None:
     with pytest.raises(SettingError, match=f"{setting} is {value}"):
         MatcherSettings(**{setting: value})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture(name="spelt")
+def spelt_fixture() -> MemoryFeatureStore:
+    """The shops with letters; the vector of a2's first word is that of `coffee`, its letters say `toffee`."""
+    features = MemoryFeatureStore()
+    for image_id, line in SHOPS.items():
+        found = write_features(line.split()).instances
+        assert found is not None
+        written = ["toffee", "closed"] if image_id == "a2" else line.split()
+        lettered = replace(found, letters_NSA=write_letters(written))
+        blob = pack(ImageFeatures(instances=lettered), codec=CodecName.FP16, fingerprint=FINGERPRINT)
+        features.put(blob_key(FINGERPRINT, image_id), blob)
+    return features
+
+
+def test_letters_decide_what_vectors_cannot_tell_apart(spelt: MemoryFeatureStore) -> None:
+    by_vectors, by_letters = matcher_of(spelt), Matcher(spelt, card=LETTERS_CARD)
+    asked = (*encode("coffee"), candidates(list(SHOPS)))
+    assert [one.match.score > 0.9 for one in by_vectors.match(*asked).images[:2]] == [True, True]
+    found = by_letters.match(*asked)
+    assert [(one.image_id, one.match.score > 0.5) for one in found.images[:2]] == [("a1", True), ("a2", False)]
+
+
+def test_a_prefix_is_told_by_letters_and_tolerance_by_vectors(spelt: MemoryFeatureStore) -> None:
+    matcher = Matcher(spelt, card=LETTERS_CARD)
+    started = matcher.match(*encode("toff*"), candidates(list(SHOPS)))
+    assert (started.images[0].image_id, started.images[0].match.score > 0.9) == ("a2", True)
+    tolerant = matcher.match(*encode("coffee~1"), candidates(["a1", "a2"]))
+    assert [one.match.score > 0.9 for one in tolerant.images] == [True, True]
+
+
+def test_letters_tell_phrases_and_exclusions(spelt: MemoryFeatureStore) -> None:
+    matcher = Matcher(spelt, card=LETTERS_CARD)
+    phrase = matcher.match(*encode('"bank of america"'), candidates(list(SHOPS)))
+    assert (phrase.images[0].image_id, phrase.images[0].match.score > 0.5) == ("b1", True)
+    without = matcher.match(*encode("open NOT coffee"), candidates(["a1", "a3"]))
+    assert [(one.image_id, one.match.score > 0.5) for one in without.images] == [("a3", True), ("a1", False)]
+
+
+def test_a_blob_without_letters_is_of_no_use_to_a_model_that_keeps_them(shops: MemoryFeatureStore) -> None:
+    found = Matcher(shops, card=LETTERS_CARD).match(*encode("coffee"), candidates(["a1"]))
+    assert (found.images, found.unusable_ids, sum(found.faults.values())) == ((), ("a1",), 1)
+
+
+def test_letters_of_another_alphabet_are_of_no_use(spelt: MemoryFeatureStore) -> None:
+    card = replace(LETTERS_CARD, alphabet="abc")
+    found = Matcher(spelt, card=card).match(*encode("coffee"), candidates(["a1"]))
+    assert found.unusable_ids == ("a1",)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -150,6 +151,58 @@ def test_packing_twice_gives_the_same_bytes() -> None:
     assert first == second
 
 
+def make_letters(instances: int = 5, columns: int = 6, signs: int = 37) -> ImageFeatures:
+    found = make_features(instances).instances
+    assert found is not None
+    letters_NSA = np.random.default_rng(3).integers(0, 256, (instances, columns, signs), dtype=np.uint8)
+    return ImageFeatures(instances=replace(found, letters_NSA=letters_NSA))
+
+
+@CODECS
+@pytest.mark.parametrize("instances", [0, 1, 5])
+def test_letters_return_exactly(codec: CodecName, instances: int) -> None:
+    features = make_letters(instances)
+    found = read(write(features, codec)).instances
+    assert found is not None
+    assert features.instances is not None
+    assert found.letters_NSA is not None
+    assert features.instances.letters_NSA is not None
+    assert found.letters_NSA.dtype == np.uint8
+    assert found.letters_NSA.flags.writeable
+    np.testing.assert_array_equal(found.letters_NSA, features.instances.letters_NSA)
+    np.testing.assert_array_equal(found.boxes_N4, features.instances.boxes_N4)
+
+
+def test_instances_without_letters_return_without_them() -> None:
+    found = read(write(make_features())).instances
+    assert found is not None
+    assert found.letters_NSA is None
+
+
+def test_inspect_tells_the_shape_of_letters() -> None:
+    assert inspect(write(make_letters())).letters_shape == (6, 37)
+
+
+@pytest.mark.parametrize("letters", [np.zeros((4, 6, 37), np.uint8), np.zeros((5, 37), np.uint8), np.zeros((5, 6, 37))])
+def test_letters_of_another_shape_or_type_are_refused(letters: np.ndarray) -> None:
+    found = make_features().instances
+    assert found is not None
+    with pytest.raises(InputError, match=r"letters have shape .*, expected \(5, any, any\) of uint8"):
+        write(ImageFeatures(instances=replace(found, letters_NSA=letters)))
+
+
+def test_a_blob_of_version_two_is_read_and_cannot_have_letters() -> None:
+    blob = bytearray(write(make_features()))
+    blob[8:10] = struct.pack("<H", 2)
+    found = read(restamp(bytes(blob)))
+    assert found.instances is not None
+    assert found.instances.letters_NSA is None
+    spelt = bytearray(write(make_letters()))
+    spelt[8:10] = struct.pack("<H", 2)
+    with pytest.raises(BlobDamaged, match="contradicts itself"):
+        read(restamp(bytes(spelt)))
+
+
 def test_a_blob_of_another_model_is_foreign_and_both_are_named() -> None:
     blob = pack(make_features(), codec=CodecName.FP16, fingerprint=OTHER)
     with pytest.raises(BlobForeign, match=f"{OTHER}.*{MODEL}"):
@@ -158,8 +211,8 @@ def test_a_blob_of_another_model_is_foreign_and_both_are_named() -> None:
 
 def test_a_sound_blob_of_another_version_is_foreign() -> None:
     blob = bytearray(write(make_features()))
-    blob[8:10] = struct.pack("<H", 3)
-    with pytest.raises(BlobForeign, match="version 3, expected 1 or 2"):
+    blob[8:10] = struct.pack("<H", 4)
+    with pytest.raises(BlobForeign, match="version 4, expected 1 or 2 or 3"):
         read(restamp(bytes(blob)))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,14 +11,16 @@ import torch
 from training.toy import toy_network
 
 from glyphseek.errors import CheckpointDamaged
-from glyphseek.models.checkpoint import WEIGHTS, load_manifest
+from glyphseek.models.checkpoint import WEIGHTS, load_manifest, save_manifest
 from glyphseek.models.loading import open_model
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.sequences import unit_vectors
+from glyphseek.models.tdsl.settings import PRESETS, TINY_PYRAMID
 from glyphseek.queries import Term
 from glyphseek.training.annotated import is_held_out_photo
-from glyphseek.training.packaging import UNCALIBRATED, fit_calibration, package
+from glyphseek.training.packaging import UNCALIBRATED, UNCALIBRATED_LETTERS, fit_calibration, fit_letters, package
 from glyphseek.training.run import Progress, RunFolder
+from glyphseek.types import Calibration
 
 
 def write_run(folder: Path, network: Tdsl, parts: str) -> Path:
@@ -54,6 +57,52 @@ def test_the_fit_recovers_a_known_logistic_curve() -> None:
     assert fitted.slope == pytest.approx(12.0, rel=0.05)
     assert fitted.offset == pytest.approx(-7.0, rel=0.05)
     assert fitted.threshold == 0.5
+
+
+def test_letters_become_the_similarity_of_the_same_probability() -> None:
+    rng = np.random.default_rng(1)
+    logarithms = rng.uniform(-40, 0, 60_000).astype(np.float32)
+    present = rng.random(60_000) < 1 / (1 + np.exp(-(0.5 * logarithms + 4.0)))
+    calibration = Calibration(slope=20.0, offset=-13.0, threshold=0.5)
+
+    fitted = fit_letters(logarithms, present, calibration)
+
+    assert calibration.slope * fitted.slope == pytest.approx(0.5, rel=0.05)
+    assert calibration.slope * fitted.offset + calibration.offset == pytest.approx(4.0, rel=0.05)
+
+
+def test_a_preset_that_keeps_letters_gets_a_scale_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lettered = replace(TINY_PYRAMID, name="tdsl-tiny-letters", keeps_letters=True)
+    monkeypatch.setitem(PRESETS, lettered.name, lettered)
+    network = toy_network()
+    assert network.detector.heads.bias is not None
+    with torch.no_grad():
+        network.detector.heads.bias[0] = 1.0
+    run = write_run(tmp_path / "joint", network, "pyramid detector image_sequence text_sequence ctc")
+    truth = write_gallery(tmp_path / "truth")
+
+    plain = package([run], tmp_path / "plain", preset="tdsl-tiny", held_out=[], data=[])
+    guessed = package([run], tmp_path / "guessed", preset=lettered.name, held_out=[], data=[])
+    fitted = package([run], tmp_path / "fitted", preset=lettered.name, held_out=[truth], data=[])
+
+    assert plain.letters is None
+    assert guessed.letters == UNCALIBRATED_LETTERS != fitted.letters
+    assert plain.fingerprint != fitted.fingerprint
+    assert fitted.letters is not None
+    assert fitted.letters.slope >= 0
+    assert open_model(str(tmp_path / "fitted")).card.letters == fitted.letters
+
+
+def test_a_model_that_keeps_letters_needs_their_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lettered = replace(TINY_PYRAMID, name="tdsl-tiny-letters", keeps_letters=True)
+    monkeypatch.setitem(PRESETS, lettered.name, lettered)
+    run = write_run(tmp_path / "words", toy_network(), "text_sequence")
+    save_manifest(
+        tmp_path / "model",
+        replace(package([run], tmp_path / "model", preset=lettered.name, held_out=[], data=[]), letters=None),
+    )
+    with pytest.raises(CheckpointDamaged, match="no scale of letters"):
+        open_model(str(tmp_path / "model"))
 
 
 def test_the_slope_is_never_negative() -> None:

@@ -25,7 +25,7 @@ from glyphseek.features.directory import DirectoryFeatureStore
 from glyphseek.ports import FeatureStore, Model, TokenScorer
 from glyphseek.reranking import Reranker
 from glyphseek.tokens import CodecName, inspect
-from glyphseek.types import Calibration, FeatureKind, Fusion, ModelCard
+from glyphseek.types import Calibration, FeatureKind, Fusion, LetterScale, ModelCard
 from glyphseek.vectors.milvus import MilvusLiteStore
 
 GALLERY_FILE = "gallery.json"
@@ -97,6 +97,8 @@ def describe(path: Path) -> GalleryDescription:
         card["calibration"] = Calibration(**card["calibration"])
         if card.get("rerank_calibration") is not None:
             card["rerank_calibration"] = Calibration(**card["rerank_calibration"])
+        if card.get("letters") is not None:
+            card["letters"] = LetterScale(**card["letters"])
         card["fusion"] = Fusion(card.get("fusion", Fusion.SUM))
         values["card"] = ModelCard(**card)
         if (packing := values.get("packing")) is not None:

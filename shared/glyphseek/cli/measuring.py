@@ -17,6 +17,7 @@ from glyphseek.errors import ImageError, SettingError
 from glyphseek.evaluation import (
     Benchmark,
     GalleryReranker,
+    GallerySpeller,
     QueryList,
     Report,
     encode_words,
@@ -102,8 +103,9 @@ def measure_model(
 ) -> list[Scorer]:
     """Encode every photo (through the blobs that a gallery would hold) and return the model's scorers.
 
-    A model that reranks has one for each of `depths` (None: recall alone, and the depth that searches have), another
-    has one. Raises SettingError for a depth above 0 asked of a model that does not rerank.
+    A model that reranks has one for each of `depths` (None: recall alone, and the depth that searches have), one with
+    letters has one for recall alone and one for searches, another has one. Raises SettingError for a depth above 0
+    asked of a model that does not rerank.
     """
     model = open_model(model_name, device=device, precision=precision)
     blobs: FeatureStore = DirectoryFeatureStore(cache / "features") if cache else MemoryFeatureStore()
@@ -119,6 +121,8 @@ def measure_model(
         as_whole=card.asks_whole_text,
     )
     plain = Scorer(method=card.name, score=recall, longer_side=card.longer_side, figures=gallery.figures)
+    if card.letters is not None and not depths:
+        return [replace(plain, method=f"{card.name}, recall alone"), score_by_letters(plain, gallery, model, asked)]
     if not isinstance(model, TokenScorer):
         if any(depths or ()):
             raise SettingError(f"{card.name} does not rerank: --rerank {max(depths or ())} cannot be measured")
@@ -136,6 +140,22 @@ def measure_model(
         as_whole=card.asks_whole_text,
     )
     return [score_at_depth(plain, reranked, depth) for depth in wanted]
+
+
+def score_by_letters(plain: Scorer, gallery: EncodedGallery, model: Model, asked: Sequence[str]) -> Scorer:
+    """Return the scorer of a model with letters: as searches do, the candidates of recall are told by them."""
+    card = model.card
+    spelt = GallerySpeller(
+        images=gallery.rows,
+        features=encode_words(asked, model.encode_terms, max_characters=card.max_query_characters),
+        card=card,
+        depth=SearchSettings().candidates,
+    )
+
+    def score(query: str) -> FloatArray:
+        return spelt.score(query, plain.score(query))
+
+    return replace(plain, score=score)
 
 
 def score_at_depth(plain: Scorer, reranked: GalleryReranker, depth: int) -> Scorer:

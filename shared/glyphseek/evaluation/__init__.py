@@ -5,12 +5,14 @@ from glyphseek.evaluation.plot import plot_breakdowns
 from glyphseek.evaluation.report import Report, evaluate, report_to_dict, save_reports
 from glyphseek.evaluation.reranked import GalleryReranker
 from glyphseek.evaluation.scoring import encode_words, matrix_scorer, score_gallery, score_queries
+from glyphseek.evaluation.spelled import GallerySpeller
 from glyphseek.evaluation.table import comparison_table, summary_table
 
 __all__ = [
     "Benchmark",
     "BenchmarkImage",
     "GalleryReranker",
+    "GallerySpeller",
     "QueryList",
     "Report",
     "TextItem",

@@ -16,7 +16,14 @@ from glyphseek.matching.bar import Bar
 from glyphseek.matching.result import MatchCandidate, MatchedImage, Matching
 from glyphseek.matching.settings import MatcherSettings
 from glyphseek.ports import FeatureStore
-from glyphseek.ranking import QueryPlan, bound_scores, match_image, term_similarities
+from glyphseek.ranking import (
+    QueryPlan,
+    bound_scores,
+    is_spelt,
+    match_image,
+    spelt_similarities,
+    term_similarities,
+)
 from glyphseek.tokens import unpack_vectors
 from glyphseek.tracing import span
 from glyphseek.types import FloatArray, Instances, ModelCard, TermFeatures
@@ -72,6 +79,7 @@ class Matcher:
     ) -> Matching:
         """Return how well the images answer the plan, whose terms are encoded as `terms`, by exact similarities.
 
+        Words and prefixes are told by letters where the model keeps them, other terms by vectors.
         With `top`, only the so many best are returned; 0 returns all. Images that cannot score `least_score` need not
         be among them. Those whose blob cannot be used are named and counted by fault. An id named twice is matched
         once, with the aspect named last.
@@ -118,7 +126,7 @@ class Matcher:
     ) -> list[MatchedImage]:
         """Return the images that may be wanted, best first: scored from the highest bound down, as far as the bar."""
         image_ids = sorted(found)
-        similarities = _exact_similarities(plan, terms, [found[one].vectors_ND for one in image_ids])
+        similarities = _exact_similarities(plan, terms, [found[one] for one in image_ids], self._card)
         matched: list[MatchedImage] = []
         for place, bound in _order_by_bound(plan, similarities, self._card):
             if not bar.admit(bound):
@@ -139,18 +147,36 @@ class Matcher:
         instances = unpack_vectors(blob, fingerprint=self._card.fingerprint).instances
         if instances is None:
             raise BlobForeign("the blob has no instances")
+        if self._card.letters is not None:
+            _check_letters(instances, self._card.alphabet)
         return instances
 
 
+def _check_letters(instances: Instances, alphabet: str) -> None:
+    if instances.letters_NSA is None:
+        raise BlobForeign("the blob has no letters")
+    if (signs := instances.letters_NSA.shape[2]) != len(alphabet) + 1:
+        raise BlobForeign(f"the blob has letters of {signs} signs, expected {len(alphabet) + 1}")
+
+
 def _exact_similarities(
-    plan: QueryPlan, terms: Sequence[TermFeatures], vectors: Sequence[FloatArray]
+    plan: QueryPlan, terms: Sequence[TermFeatures], images: Sequence[Instances], card: ModelCard
 ) -> list[FloatArray]:
-    """Return the (T, N) similarities of each image, computed for all of them at once."""
-    if not vectors:
+    """Return the (T, N) similarities of each image, computed for all of them at once: by letters where they tell."""
+    if not images:
         return []
-    joined = term_similarities(plan.terms, terms, np.concatenate(vectors))
-    ends = np.cumsum([len(one) for one in vectors])[:-1]
-    return np.split(joined, ends, axis=1)
+    joined = term_similarities(plan.terms, terms, np.concatenate([one.vectors_ND for one in images]))
+    ends = np.cumsum([len(one) for one in images])[:-1]
+    similarities = np.split(joined, ends, axis=1)
+    if card.letters is None:
+        return similarities
+    for row, term in enumerate(plan.terms):
+        if is_spelt(term):
+            by_vectors = [one[row] for one in similarities]
+            spelt = spelt_similarities(term, by_vectors, images, alphabet=card.alphabet, scale=card.letters)
+            for similarities_TN, spelt_N in zip(similarities, spelt, strict=True):
+                similarities_TN[row] = spelt_N
+    return similarities
 
 
 def _order_by_bound(plan: QueryPlan, similarities: Sequence[FloatArray], card: ModelCard) -> list[tuple[int, float]]:
@@ -163,5 +189,6 @@ def _order_by_bound(plan: QueryPlan, similarities: Sequence[FloatArray], card: M
 
 
 def _weigh(instances: Instances) -> int:
+    letters = 0 if instances.letters_NSA is None else instances.letters_NSA.nbytes
     arrays = instances.vectors_ND.nbytes + instances.boxes_N4.nbytes + instances.scores_N.nbytes
-    return arrays + _OBJECT_BYTES
+    return arrays + letters + _OBJECT_BYTES

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from glyphseek.errors import CheckpointDamaged, InputError, ModelNotFound, SettingError
 from glyphseek.tokens import TokenCodebook
-from glyphseek.types import Calibration
+from glyphseek.types import Calibration, LetterScale
 
 WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
@@ -50,6 +50,8 @@ class Manifest:
     """For methods that rerank: the calibration of fused scores; None where `calibration` serves both."""
     rerank_depth: int | None = None
     """For methods that rerank: how many images are worth it, by `figures`; a search may ask for another number."""
+    letters: LetterScale | None = None
+    """For methods that keep letters: the similarity that they make; it changes no feature either."""
     codebook_sha256: str | None = None
     """Of the file of the codebook, None where there is none. It changes no vector, so it is not in the fingerprint."""
 
@@ -83,6 +85,8 @@ def load_manifest(folder: Path) -> Manifest:
         values["calibration"] = Calibration(**values["calibration"])
         if values.get("rerank_calibration") is not None:
             values["rerank_calibration"] = Calibration(**values["rerank_calibration"])
+        if values.get("letters") is not None:
+            values["letters"] = LetterScale(**values["letters"])
         depth = values.get("rerank_depth")
         if not (depth is None or (isinstance(depth, int) and depth >= 0)):
             raise ValueError(f"rerank_depth is {depth!r}, it must be a count")

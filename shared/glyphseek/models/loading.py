@@ -98,7 +98,7 @@ def _open_tdsl(folder: Path, manifest: Manifest, device: str, precision: Precisi
     network = Tdsl(settings)
     _fill(network, folder, manifest)
     name = _public_name(folder, manifest)
-    card = make_card(settings, name, manifest.fingerprint, calibration=manifest.calibration)
+    card = make_card(settings, name, manifest.fingerprint, calibration=manifest.calibration, letters=manifest.letters)
     return TdslEncoder(network, card, device=device, precision=precision)
 
 

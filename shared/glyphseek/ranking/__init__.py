@@ -2,6 +2,7 @@
 
 plan        the query as rows of a similarity matrix
 similarity  vectors to similarities, similarities to probabilities
+spelling    letters to similarities
 fusion      cosine and match probability of a reranked image to one score
 regions     attention maps to places
 reading     boxes to "is read right after"
@@ -14,6 +15,7 @@ from glyphseek.ranking.plan import Alternative, QueryPlan, Unit, plan_query
 from glyphseek.ranking.reading import adjacency
 from glyphseek.ranking.regions import Regions, find_regions, share_of_highest
 from glyphseek.ranking.similarity import ABSENT_SIMILARITY, bound_scores, forgive, probabilities, term_similarities
+from glyphseek.ranking.spelling import is_spelt, spell, spelt_similarities
 
 __all__ = [
     "ABSENT_SIMILARITY",
@@ -28,9 +30,12 @@ __all__ = [
     "find_regions",
     "forgive",
     "fuse",
+    "is_spelt",
     "match_image",
     "plan_query",
     "probabilities",
     "share_of_highest",
+    "spell",
+    "spelt_similarities",
     "term_similarities",
 ]

@@ -34,14 +34,21 @@ class MatchRun:
         self._failure: str | None = None
 
     def find(self) -> list[Scored]:
-        """Return the best images, best first, equal scores by image id; no other image could be among them."""
+        """Return the best images, best first, equal scores by image id.
+
+        No other image could be among them; where letters decide, no other of those that recall likes best.
+        """
         with self._job.watch.measure("recall"):
             bounded = self._job.recall_images()
-        start, size = 0, self._job.settings.round_images
+        start, size = 0, self._first_round(len(bounded))
         while start < len(bounded) and self._leaders.admit(bounded[start][1]):
             self._score([image_id for image_id, _ in bounded[start : start + size]])
             start, size = start + size, 2 * size
         return self._leaders.best()
+
+    def _first_round(self, images: int) -> int:
+        """Return how many images are matched at first: all where letters decide, which vectors do not bound."""
+        return images if self._job.card.letters is not None else self._job.settings.round_images
 
     def look(self, image_id: str) -> Scored:
         """Return one image with its score, whatever it is."""

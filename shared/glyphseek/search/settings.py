@@ -27,7 +27,8 @@ class SearchSettings:
 
     candidates: images that are matched exactly, those that recall likes best. `top` raises it for one search.
     round_images: images fetched at first. Each further round doubles it, until no image left can be among the best; for
-        most queries that is after one round, and blobs are the larger part of what is not recall.
+        most queries that is after one round, and blobs are the larger part of what is not recall. Of a model with
+        letters, all candidates are one round.
     rows_per_vector: rows recall asks for each query vector. Several rows may be of one image, and images that lack one
         word of a query crowd out those that have all, so it is larger than `candidates`.
     max_rows: rows of one search over all its vectors; a query of many vectors (prefixes have one for each length) gets

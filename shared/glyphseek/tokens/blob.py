@@ -1,9 +1,9 @@
 """One image's features to one blob and back.
 
-Payload order: tokens, text likelihood and mask of the map; then the global vector; then boxes, scores and vectors of
-the instances. Boxes and scores are float32 and exact in every codec, likelihood has eight bits, the rest goes through
-the codec. Vectors that are of unit norm by contract (global and instances) are normalised again after decoding; tokens
-are not.
+Payload order: tokens, text likelihood and mask of the map; then the global vector; then boxes, scores, vectors and
+letters of the instances. Boxes, scores (float32) and letters (eight bits) are exact in every codec, likelihood has
+eight bits, the rest goes through the codec. Vectors that are of unit norm by contract (global and instances) are
+normalised again after decoding; tokens are not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from glyphseek.tokens.header import join_blob, read_header, read_header_of
 from glyphseek.tokens.layout import BlobHeader, Sections
 from glyphseek.tokens.packed import PackedTokens, view_tokens
 from glyphseek.tokens.units import read_unit, read_units
-from glyphseek.types import FloatArray, ImageFeatures, Instances, TokenMap
+from glyphseek.types import FloatArray, ImageFeatures, Instances, LetterArray, TokenMap
 
 
 def pack(
@@ -56,11 +56,14 @@ def pack(
             _as_bytes(_checked(instances.scores_N, (count,), "scores")),
             encode(_checked(instances.vectors_ND, (count, None), "instance vectors")),
         ]
+        if instances.letters_NSA is not None:
+            parts += [_checked_letters(instances.letters_NSA, count).tobytes()]
     header = BlobHeader(
         codec=CodecName(codec),
         fingerprint=fingerprint,
         global_width=None if vector_D is None else len(vector_D),
         instances_shape=None if instances is None else (len(instances), instances.vectors_ND.shape[1]),
+        letters_shape=_letters_shape(instances),
         tokens_shape=None if token_map is None else _triple(token_map.tokens_HWE.shape),
         stored_width=None if encoded is None else encoded.stored_width,
         kept_tokens=None if encoded is None else encoded.kept_tokens,
@@ -115,7 +118,12 @@ def _read_instances(buffer: memoryview, header: BlobHeader, sections: Sections) 
         vectors_ND=read_units(buffer[sections.instance_vectors], codec, count, width),
         boxes_N4=_read_exact(buffer[sections.boxes], count, 4),
         scores_N=_read_exact(buffer[sections.scores], count),
+        letters_NSA=_read_letters(buffer[sections.letters], count, header.letters_shape),
     )
+
+
+def _read_letters(buffer: memoryview, count: int, shape: tuple[int, int] | None) -> LetterArray | None:
+    return None if shape is None else np.frombuffer(buffer, dtype=np.uint8).reshape(count, *shape).copy()
 
 
 def _read_exact(buffer: memoryview, *shape: int) -> FloatArray:
@@ -150,6 +158,21 @@ def _checked(array: FloatArray, shape: tuple[int | None, ...], what: str) -> Flo
     if not np.isfinite(array).all():
         raise InputError(f"{what} hold a value that is not finite")
     return array
+
+
+def _checked_letters(letters_NSA: LetterArray, count: int) -> LetterArray:
+    if letters_NSA.dtype != np.uint8 or letters_NSA.ndim != 3 or len(letters_NSA) != count:
+        raise InputError(
+            f"letters have shape {letters_NSA.shape} of {letters_NSA.dtype}, expected ({count}, any, any) of uint8"
+        )
+    return letters_NSA
+
+
+def _letters_shape(instances: Instances | None) -> tuple[int, int] | None:
+    if instances is None or instances.letters_NSA is None:
+        return None
+    _, columns, signs = instances.letters_NSA.shape
+    return columns, signs
 
 
 def _as_bytes(array: FloatArray) -> bytes:

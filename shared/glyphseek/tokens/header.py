@@ -1,14 +1,15 @@
 """The header in front of every blob: what it holds, of which model, and a checksum over all of it.
 
-Layout of version 2, little endian, 80 bytes; everything after the checksum, payload included, is under the checksum:
+Layout of version 3, little endian, 80 bytes; everything after the checksum, payload included, is under the checksum:
 
     magic 4s "GSFB" | crc32 u32 | version u16 | codec u8 | dtype u8 | kinds u8 | zero 3 bytes
     | fingerprint 16 bytes | codebook 16 bytes, zero for none | global width u16 | instance width u16 | instances u32
-    | map rows u16 | map columns u16 | token width u16 | stored width u16 | kept tokens u32 | zero 12 bytes
+    | map rows u16 | map columns u16 | token width u16 | stored width u16 | kept tokens u32
+    | letter columns u16 | letter signs u16 | zero 8 bytes
 
-Version 1 has 48 bytes: the same up to the fingerprint, then global width to token width and two zero bytes. Magic,
-checksum and version keep their places in every later version, so that a blob of another version is told from a damaged
-one.
+Version 2 has the same without letters: zero 12 bytes at the end. Version 1 has 48 bytes: the same up to the
+fingerprint, then global width to token width and two zero bytes. Magic, checksum and version keep their places in every
+later version, so that a blob of another version is told from a damaged one.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ import zlib
 
 from glyphseek.errors import BlobDamaged, BlobForeign, InputError
 from glyphseek.tokens.codecs import CODECS, CodecName
-from glyphseek.tokens.layout import HEADER_BYTES, VERSION, BlobHeader
+from glyphseek.tokens.layout import HEADER_BYTES, BlobHeader
 
 MAGIC = b"GSFB"
 
 _LAYOUT_1 = struct.Struct("<4sIHBBB3x16sHHIHHHH")
-_LAYOUT_2 = struct.Struct("<4sIHBBB3x16s16sHHIHHHHI12x")
+_LAYOUT_3 = struct.Struct("<4sIHBBB3x16s16sHHIHHHHIHH8x")
 _START = struct.Struct("<4sIHBB")
 _CHECKED_FROM = 8
-_HAS_GLOBAL, _HAS_INSTANCES, _HAS_TOKENS, _HAS_LIKELIHOOD, _IS_MASKED = 1, 2, 4, 8, 16
+_HAS_GLOBAL, _HAS_INSTANCES, _HAS_TOKENS, _HAS_LIKELIHOOD, _IS_MASKED, _HAS_LETTERS = 1, 2, 4, 8, 16, 32
 _LARGEST_SIDE, _LARGEST_COUNT = 2**16 - 1, 2**32 - 1
 _NO_CODEBOOK = bytes(16)
 _NAMES = {(codec.code, codec.dtype_code): name for name, codec in CODECS.items()}
@@ -60,7 +61,7 @@ def read_header(blob: bytes) -> BlobHeader:
     if header is None:
         known = ", ".join(f"{known.code}/{known.dtype_code} ({name})" for name, known in CODECS.items())
         raise BlobForeign(f"blob has codec {code} with element type {dtype_code}, known are {known}")
-    if version == VERSION and _start_of(header)[_CHECKED_FROM:] != blob[_CHECKED_FROM : HEADER_BYTES[VERSION]]:
+    if version > 1 and _start_of(header)[_CHECKED_FROM:] != blob[_CHECKED_FROM : HEADER_BYTES[version]]:
         raise BlobDamaged("blob has a header that contradicts itself")
     return header
 
@@ -85,17 +86,18 @@ def parse_fingerprint(fingerprint: str) -> bytes:
 
 
 def _start_of(header: BlobHeader) -> bytes:
-    """Return the header's bytes of the version that is written, with a checksum of zero."""
+    """Return the header's bytes of version 2 or the one that is written, with a checksum of zero."""
     codec = CODECS[header.codec]
     instances, instance_width = header.instances_shape or (0, 0)
     map_sides = header.tokens_shape or (0, 0, 0)
-    sides = (header.global_width or 0, instance_width, *map_sides, header.stored_width or 0)
+    letters = header.letters_shape or (0, 0)
+    sides = (header.global_width or 0, instance_width, *map_sides, header.stored_width or 0, *letters)
     if max(sides) > _LARGEST_SIDE or max(instances, header.stored_tokens) > _LARGEST_COUNT:
         raise InputError(f"a blob holds widths and map sides up to {_LARGEST_SIDE}, these are {sides}")
-    return _LAYOUT_2.pack(
+    return _LAYOUT_3.pack(
         MAGIC,
         0,
-        VERSION,
+        header.version,
         codec.code,
         codec.dtype_code,
         _kinds_of(header),
@@ -103,8 +105,9 @@ def _start_of(header: BlobHeader) -> bytes:
         _NO_CODEBOOK if header.codebook is None else parse_fingerprint(header.codebook),
         *sides[:2],
         instances,
-        *sides[2:],
+        *sides[2:6],
         header.kept_tokens or 0,
+        *letters,
     )
 
 
@@ -115,12 +118,13 @@ def _kinds_of(header: BlobHeader) -> int:
         | (_HAS_TOKENS if header.tokens_shape is not None else 0)
         | (_HAS_LIKELIHOOD if header.has_likelihood else 0)
         | (_IS_MASKED if header.kept_tokens is not None else 0)
+        | (_HAS_LETTERS if header.letters_shape is not None else 0)
     )
 
 
 def _parse(blob: bytes, version: int, codec: CodecName) -> BlobHeader | None:
     """Return what the header states, None when it has no sense in this version."""
-    return _parse_1(blob, codec) if version == 1 else _parse_2(blob, codec)
+    return _parse_1(blob, codec) if version == 1 else _parse_3(blob, version, codec)
 
 
 def _parse_1(blob: bytes, codec: CodecName) -> BlobHeader | None:
@@ -141,18 +145,20 @@ def _parse_1(blob: bytes, codec: CodecName) -> BlobHeader | None:
     )
 
 
-def _parse_2(blob: bytes, codec: CodecName) -> BlobHeader:
-    if len(blob) < HEADER_BYTES[2]:
-        raise BlobDamaged(f"blob has {len(blob)} bytes, its header alone has {HEADER_BYTES[2]}")
-    _, _, _, _, _, kinds, fingerprint, codebook, *sides, kept = _LAYOUT_2.unpack_from(blob)
-    global_width, instance_width, instances, rows, columns, token_width, stored_width = sides
+def _parse_3(blob: bytes, version: int, codec: CodecName) -> BlobHeader:
+    if len(blob) < HEADER_BYTES[version]:
+        raise BlobDamaged(f"blob has {len(blob)} bytes, its header alone has {HEADER_BYTES[version]}")
+    _, _, _, _, _, kinds, fingerprint, codebook, *sides, kept, columns, signs = _LAYOUT_3.unpack_from(blob)
+    global_width, instance_width, instances, rows, map_columns, token_width, stored_width = sides
     has_tokens = bool(kinds & _HAS_TOKENS)
     header = BlobHeader(
+        version=version,
         codec=codec,
         fingerprint=fingerprint.hex(),
         global_width=global_width if kinds & _HAS_GLOBAL else None,
         instances_shape=(instances, instance_width) if kinds & _HAS_INSTANCES else None,
-        tokens_shape=(rows, columns, token_width) if has_tokens else None,
+        letters_shape=(columns, signs) if kinds & _HAS_LETTERS else None,
+        tokens_shape=(rows, map_columns, token_width) if has_tokens else None,
         stored_width=stored_width if has_tokens else None,
         kept_tokens=kept if kinds & _IS_MASKED else None,
         has_likelihood=bool(kinds & _HAS_LIKELIHOOD),
@@ -164,6 +170,8 @@ def _parse_2(blob: bytes, codec: CodecName) -> BlobHeader:
 
 
 def _is_possible(header: BlobHeader) -> bool:
+    if header.letters_shape is not None and (header.version < 3 or header.instances_shape is None):
+        return False
     if header.tokens_shape is None:
         return header.kept_tokens is None and not header.has_likelihood and header.codebook is None
     needs_codebook = CODECS[header.codec].residual_bits is not None or header.stored_width != header.tokens_shape[2]

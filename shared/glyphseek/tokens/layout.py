@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from glyphseek.tokens.codecs import CODECS, CodecName
 
-VERSION = 2
-"""The version that is written; version 1 is still read."""
-HEADER_BYTES = {1: 48, VERSION: 80}
+VERSION = 3
+"""The version that is written; the earlier ones are still read."""
+HEADER_BYTES = {1: 48, 2: 80, VERSION: 80}
 """Length of the header by version; the payload starts there."""
 
 
@@ -16,17 +16,18 @@ HEADER_BYTES = {1: 48, VERSION: 80}
 class BlobHeader:
     """What one blob holds. A kind of feature that is absent has None in place of its shape.
 
-    global_width: D. instances_shape: (N, D). tokens_shape: (H, W, E), E the model's token width. stored_width: of a
-    token in the blob, None without tokens. kept_tokens: how many tokens of the map are stored, None for all of them.
-    has_likelihood: whether the map's text likelihood is stored; it is 1 everywhere otherwise. codebook: fingerprint of
-    the codebook that the tokens need, None for none. Widths and map sides are at most 65,535. `fingerprint` is the
-    model's; both fingerprints are 32 hex digits in lower case.
+    global_width: D. instances_shape: (N, D). letters_shape: (S, A) of each instance. tokens_shape: (H, W, E), E the
+    model's token width. stored_width: of a token in the blob, None without tokens. kept_tokens: how many tokens of the
+    map are stored, None for all of them. has_likelihood: whether the map's text likelihood is stored; it is 1
+    everywhere otherwise. codebook: fingerprint of the codebook that the tokens need, None for none. Widths and map
+    sides are at most 65,535. `fingerprint` is the model's; both fingerprints are 32 hex digits in lower case.
     """
 
     codec: CodecName
     fingerprint: str
     global_width: int | None
     instances_shape: tuple[int, int] | None
+    letters_shape: tuple[int, int] | None = None
     tokens_shape: tuple[int, int, int] | None
     stored_width: int | None = None
     kept_tokens: int | None = None
@@ -66,13 +67,15 @@ class Sections:
     boxes: slice
     scores: slice
     instance_vectors: slice
+    letters: slice
     end: int
 
 
 def locate(header: BlobHeader) -> Sections:
     """Return where the parts of a blob with this header lie.
 
-    Version 2 begins with the tokens, so that scales and halves in them are aligned; version 1 ended with them.
+    Version 2 begins with the tokens, so that scales and halves in them are aligned; version 1 ended with them. Letters
+    came with version 3.
     """
     codec, tokens = CODECS[header.codec], header.stored_tokens
     instances, width = header.instances_shape or (0, 0)
@@ -80,14 +83,21 @@ def locate(header: BlobHeader) -> Sections:
     likelihood_bytes = (4 if header.version == 1 else 1) * tokens * header.has_likelihood
     mask_bytes = 0 if header.kept_tokens is None else -(-header.cells // 8)
     global_bytes = 0 if header.global_width is None else codec.vectors.size(1, header.global_width)
-    vector_bytes = (global_bytes, 16 * instances, 4 * instances, codec.vectors.size(instances, width))
+    columns, signs = header.letters_shape or (0, 0)
+    vector_bytes = (
+        global_bytes,
+        16 * instances,
+        4 * instances,
+        codec.vectors.size(instances, width),
+        instances * columns * signs,
+    )
     start = HEADER_BYTES[header.version]
     if header.version == 1:
-        vector, boxes, scores, vectors, mask, likelihood, codes = _lay(
+        vector, boxes, scores, vectors, letters, mask, likelihood, codes = _lay(
             start, *vector_bytes, mask_bytes, likelihood_bytes, token_bytes
         )
     else:
-        codes, likelihood, mask, vector, boxes, scores, vectors = _lay(
+        codes, likelihood, mask, vector, boxes, scores, vectors, letters = _lay(
             start, token_bytes, likelihood_bytes, mask_bytes, *vector_bytes
         )
     return Sections(
@@ -98,6 +108,7 @@ def locate(header: BlobHeader) -> Sections:
         boxes=boxes,
         scores=scores,
         instance_vectors=vectors,
+        letters=letters,
         end=start + token_bytes + likelihood_bytes + mask_bytes + sum(vector_bytes),
     )
 

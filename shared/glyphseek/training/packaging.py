@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,20 @@ from scipy.optimize import minimize
 from glyphseek.models.checkpoint import Manifest, save_checkpoint, save_manifest
 from glyphseek.models.tdsl.encoder import TdslEncoder, make_card
 from glyphseek.models.tdsl.network import Tdsl
-from glyphseek.models.tdsl.settings import TdslSettings, find_preset
+from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings, find_preset
 from glyphseek.queries import Term
+from glyphseek.ranking import spell
 from glyphseek.training.annotated import AnnotatedPhoto, read_annotated_photos
 from glyphseek.training.recipe import take_trained_parts
 from glyphseek.training.run import RunFolder
 from glyphseek.training.scenes import read_scene
-from glyphseek.types import Calibration, FloatArray
+from glyphseek.types import Calibration, FloatArray, LetterScale
 
 LICENCE = "Apache-2.0"
 UNCALIBRATED = Calibration(slope=10.0, offset=-7.0, threshold=0.5)
+UNCALIBRATED_LETTERS = LetterScale(slope=0.04, offset=1.0)
+FAINT = -60.0
+"""Least logarithm that a calibration looks at: below it lie words that nothing in a photo resembles."""
 CONFIDENT = 0.5
 """An answer is confident when its word is more likely there than not."""
 
@@ -38,6 +42,7 @@ def package(runs: Sequence[Path], out: Path, *, preset: str, held_out: Sequence[
     for run in runs:
         take_trained_parts(network, RunFolder(run))
     digest = save_checkpoint(out, network.state_dict())
+    scale = calibrate_on(network, settings, held_out) if held_out else Scale(calibration=UNCALIBRATED)
     manifest = Manifest(
         name=name_of(out),
         method="tdsl",
@@ -45,7 +50,8 @@ def package(runs: Sequence[Path], out: Path, *, preset: str, held_out: Sequence[
         weights_sha256=digest,
         parameters=sum(p.numel() for p in network.parameters()),
         licence=LICENCE,
-        calibration=calibrate_on(network, settings, held_out) if held_out else UNCALIBRATED,
+        calibration=scale.calibration,
+        letters=scale.letters if settings.keeps_letters else None,
         commands=[read_command(run) for run in runs],
         data=list(data),
         stages=[read_stage(run) for run in runs],
@@ -69,25 +75,71 @@ def read_stage(run: Path) -> dict[str, object]:
     return {"run": run.name, **json.loads((run / "state.json").read_text())}
 
 
-def calibrate_on(network: Tdsl, settings: TdslSettings, galleries: Sequence[Path]) -> Calibration:
-    """Return the calibration fitted on every pair of a held-out photo and a word that stands in any of them."""
-    encoder = TdslEncoder(network, make_card(settings, settings.name, "0" * 32, calibration=UNCALIBRATED))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How the scores of a model become probabilities: of vectors, and of letters on the scale of vectors."""
+
+    calibration: Calibration
+    letters: LetterScale = UNCALIBRATED_LETTERS
+
+
+def calibrate_on(network: Tdsl, settings: TdslSettings, galleries: Sequence[Path]) -> Scale:
+    """Return the curves fitted on every pair of a held-out photo and a word that stands in any of them."""
+    letters = UNCALIBRATED_LETTERS if settings.keeps_letters else None
+    encoder = TdslEncoder(
+        network, make_card(settings, settings.name, "0" * 32, calibration=UNCALIBRATED, letters=letters)
+    )
     photos = [photo for gallery in galleries for photo in read_annotated_photos(gallery, held_out=True)]
     words = sorted({w.word for photo in photos for w in photo.words if w.word is not None and len(w.word) > 2})
-    typed_QD = np.concatenate([f.vectors_VD for f in encoder.encode_terms([Term(text=word) for word in words])])
-    similarities = np.stack([best_similarities(encoder, photo, settings, typed_QD) for photo in photos])
-    present = np.array([[word in {w.word for w in photo.words} for word in words] for photo in photos])
-    return fit_calibration(similarities.ravel(), present.ravel())
+    terms = [Term(text=word) for word in words]
+    typed_QD = np.concatenate([f.vectors_VD for f in encoder.encode_terms(terms)])
+    told = [compare_with(encoder, photo, settings, terms, typed_QD) for photo in photos]
+    present = np.array([[word in {w.word for w in photo.words} for word in words] for photo in photos]).ravel()
+    calibration = fit_calibration(np.stack([one.similarities_Q for one in told]).ravel(), present)
+    if letters is None:
+        return Scale(calibration=calibration)
+    return Scale(
+        calibration=calibration,
+        letters=fit_letters(np.stack([one.logarithms_Q for one in told]).ravel(), present, calibration),
+    )
 
 
-def best_similarities(
-    encoder: TdslEncoder, photo: AnnotatedPhoto, settings: TdslSettings, typed_QD: FloatArray
-) -> FloatArray:
-    """Return the similarity of each typed word to the photo: of its best instance, 0 without any. (Q,)"""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What one photo says of Q typed words: the best similarity, and the best logarithm of being text that spells it.
+
+    A photo without instances has 0 and `FAINT`.
+    """
+
+    similarities_Q: FloatArray
+    logarithms_Q: FloatArray
+
+
+def compare_with(
+    encoder: TdslEncoder, photo: AnnotatedPhoto, settings: TdslSettings, terms: Sequence[Term], typed_QD: FloatArray
+) -> Compared:
+    """Return what a photo says of the typed words, whose vectors are `typed_QD`."""
     instances = encoder.encode_images([read_scene(photo, settings.prepared_longer_side).pixels])[0].instances
     if instances is None or not len(instances):
-        return np.zeros(len(typed_QD), np.float32)
-    return (typed_QD @ instances.vectors_ND.T).max(1)
+        return Compared(
+            similarities_Q=np.zeros(len(terms), np.float32), logarithms_Q=np.full(len(terms), FAINT, np.float32)
+        )
+    similarities_Q = (typed_QD @ instances.vectors_ND.T).max(1)
+    if instances.letters_NSA is None:
+        return Compared(similarities_Q=similarities_Q, logarithms_Q=np.full(len(terms), FAINT, np.float32))
+    weights_N = np.log(np.maximum(instances.scores_N, 1e-6))
+    told = [(spell(term, instances.letters_NSA, ALPHABET) + weights_N).max() for term in terms]
+    return Compared(similarities_Q=similarities_Q, logarithms_Q=np.maximum(told, FAINT).astype(np.float32))
+
+
+def fit_letters(
+    logarithms: FloatArray, present: np.ndarray[tuple[int], np.dtype[np.bool_]], calibration: Calibration
+) -> LetterScale:
+    """Return the similarity which `calibration` makes the probability of `present` given logarithms of letters."""
+    curve = fit_calibration(logarithms, present)
+    return LetterScale(
+        slope=curve.slope / calibration.slope, offset=(curve.offset - calibration.offset) / calibration.slope
+    )
 
 
 def fit_calibration(similarities: FloatArray, present: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Calibration:

@@ -8,12 +8,28 @@ import torch
 from torch import nn
 from torchvision.ops import box_iou
 
-from glyphseek.errors import QueryError
-from glyphseek.models.tdsl.encoder import PREFIX_GROWTHS, TdslEncoder, fold_norms, prefix_vectors
+from glyphseek.errors import CheckpointDamaged, QueryError
+from glyphseek.models.tdsl.encoder import (
+    PREFIX_GROWTHS,
+    TdslEncoder,
+    fold_norms,
+    make_card,
+    prefix_vectors,
+    to_letters,
+)
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import ALPHABET, SMALL, TINY_PYRAMID, TdslSettings
 from glyphseek.queries import Term, TermKind
-from glyphseek.types import Calibration, FeatureKind, Instances, ModelCard, Precision, RgbImage
+from glyphseek.types import (
+    LETTER_STEP,
+    Calibration,
+    FeatureKind,
+    Instances,
+    LetterScale,
+    ModelCard,
+    Precision,
+    RgbImage,
+)
 
 
 def set_text_bias(network: Tdsl, value: float) -> None:
@@ -207,3 +223,42 @@ def test_a_prefix_compares_only_the_steps_that_it_covers() -> None:
 def test_terms_that_cannot_be_read_are_refused_with_the_reason(term: Term, told: str) -> None:
     with pytest.raises(QueryError, match=told):
         make_encoder().encode_terms([term])
+
+
+def test_letters_are_kept_where_the_card_asks_for_them_and_say_what_ctc_reads() -> None:
+    plain = make_encoder()
+    torch.manual_seed(0)
+    network = Tdsl(TINY_PYRAMID)
+    set_text_bias(network, -1.0)
+    scale = LetterScale(slope=0.04, offset=1.0)
+    keeping = TdslEncoder(network, replace(plain.card, letters=scale))
+    image = random_image(96, 160)
+    without, found = instances_of(plain, image), instances_of(keeping, image)
+    assert without.letters_NSA is None
+    assert found.letters_NSA is not None
+    assert len(found) > 0
+    assert found.letters_NSA.shape == (len(found), TINY_PYRAMID.sequence_columns, len(ALPHABET) + 1)
+    np.testing.assert_array_equal(found.vectors_ND, without.vectors_ND)
+    probabilities = np.exp(-LETTER_STEP * found.letters_NSA.astype(np.float64)).sum(axis=2)
+    np.testing.assert_allclose(probabilities, 1.0, atol=LETTER_STEP)
+
+
+def test_an_image_without_words_has_no_letters_of_any() -> None:
+    torch.manual_seed(0)
+    network = Tdsl(TINY_PYRAMID)
+    set_text_bias(network, -100.0)
+    encoder = TdslEncoder(network, replace(make_encoder().card, letters=LetterScale(slope=0.04, offset=1.0)))
+    found = instances_of(encoder, random_image(96, 160)).letters_NSA
+    assert found is not None
+    assert found.shape == (0, TINY_PYRAMID.sequence_columns, len(ALPHABET) + 1)
+
+
+def test_letters_are_rounded_to_steps_and_end_at_the_last() -> None:
+    logarithms = torch.tensor([[[0.0, -0.04, -1.0, -15.94, -40.0]]])
+    assert to_letters(logarithms).tolist() == [[[0, 1, 16, 255, 255]]]
+
+
+def test_a_scale_of_letters_without_letters_is_refused() -> None:
+    calibration = Calibration(slope=10, offset=-5, threshold=0.5)
+    with pytest.raises(CheckpointDamaged, match="has a scale of letters"):
+        make_card(TINY_PYRAMID, "t", "0" * 32, calibration=calibration, letters=LetterScale(slope=1, offset=0))

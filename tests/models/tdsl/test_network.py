@@ -11,7 +11,7 @@ from glyphseek.models.tdsl.encoder import make_card
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.reading import find_words, sizes_to_see
 from glyphseek.models.tdsl.settings import PAPER, PAPER_MULTI_SCALE, SMALL, TINY_PYRAMID
-from glyphseek.types import Calibration
+from glyphseek.types import Calibration, LetterScale
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +81,12 @@ def test_the_paper_at_three_sizes_enlarges_no_image_and_sees_none_twice(longer_s
 
 def test_photos_are_kept_at_the_largest_size_that_is_seen() -> None:
     calibration = Calibration(slope=1, offset=0, threshold=0.5)
+    scale = LetterScale(slope=1, offset=0)
     sides = {
-        settings.name: make_card(settings, settings.name, "0" * 32, calibration=calibration).longer_side
-        for settings in (PAPER, PAPER_MULTI_SCALE, SMALL, TINY_PYRAMID)
+        one.name: make_card(
+            one, one.name, "0" * 32, calibration=calibration, letters=scale if one.keeps_letters else None
+        ).longer_side
+        for one in (PAPER, PAPER_MULTI_SCALE, SMALL, TINY_PYRAMID)
     }
 
     assert sides == {"tdsl-r50": 1280, "tdsl-r50-ms": 1600, "tdsl-small": 1024, "tdsl-tiny": 256}

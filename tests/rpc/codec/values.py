@@ -17,6 +17,7 @@ from glyphseek.types import (
     FloatArray,
     Fusion,
     ImageRecord,
+    LetterScale,
     ModelCard,
     TermFeatures,
 )
@@ -56,6 +57,7 @@ CARDS = st.builds(
     fusion=st.sampled_from(Fusion),
     asks_whole_text=st.booleans(),
     rerank_depth=st.none() | COUNTS,
+    letters=st.none() | st.builds(LetterScale, slope=FINITE, offset=FINITE),
 )
 VALUES: st.SearchStrategy[MetadataValue] = st.text(max_size=50) | FINITE | st.booleans()
 METADATA = st.dictionaries(st.from_regex(r"x_[A-Za-z0-9_]{0,10}", fullmatch=True), VALUES, max_size=5).map(Metadata)

@@ -99,8 +99,16 @@ class Calibration(_message.Message):
     threshold: float
     def __init__(self, slope: _Optional[float] = ..., offset: _Optional[float] = ..., threshold: _Optional[float] = ...) -> None: ...
 
+class LetterScale(_message.Message):
+    __slots__ = ("slope", "offset")
+    SLOPE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    slope: float
+    offset: float
+    def __init__(self, slope: _Optional[float] = ..., offset: _Optional[float] = ...) -> None: ...
+
 class ModelCard(_message.Message):
-    __slots__ = ("name", "method", "fingerprint", "vector_width", "features", "alphabet", "max_query_characters", "understands_meaning", "calibration", "longer_side", "rerank_calibration", "fusion", "asks_whole_text", "rerank_depth")
+    __slots__ = ("name", "method", "fingerprint", "vector_width", "features", "alphabet", "max_query_characters", "understands_meaning", "calibration", "longer_side", "rerank_calibration", "fusion", "asks_whole_text", "rerank_depth", "letters")
     NAME_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
@@ -115,6 +123,7 @@ class ModelCard(_message.Message):
     FUSION_FIELD_NUMBER: _ClassVar[int]
     ASKS_WHOLE_TEXT_FIELD_NUMBER: _ClassVar[int]
     RERANK_DEPTH_FIELD_NUMBER: _ClassVar[int]
+    LETTERS_FIELD_NUMBER: _ClassVar[int]
     name: str
     method: str
     fingerprint: str
@@ -129,7 +138,8 @@ class ModelCard(_message.Message):
     fusion: str
     asks_whole_text: bool
     rerank_depth: int
-    def __init__(self, name: _Optional[str] = ..., method: _Optional[str] = ..., fingerprint: _Optional[str] = ..., vector_width: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., alphabet: _Optional[str] = ..., max_query_characters: _Optional[int] = ..., understands_meaning: bool = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., longer_side: _Optional[int] = ..., rerank_calibration: _Optional[_Union[Calibration, _Mapping]] = ..., fusion: _Optional[str] = ..., asks_whole_text: bool = ..., rerank_depth: _Optional[int] = ...) -> None: ...
+    letters: LetterScale
+    def __init__(self, name: _Optional[str] = ..., method: _Optional[str] = ..., fingerprint: _Optional[str] = ..., vector_width: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., alphabet: _Optional[str] = ..., max_query_characters: _Optional[int] = ..., understands_meaning: bool = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., longer_side: _Optional[int] = ..., rerank_calibration: _Optional[_Union[Calibration, _Mapping]] = ..., fusion: _Optional[str] = ..., asks_whole_text: bool = ..., rerank_depth: _Optional[int] = ..., letters: _Optional[_Union[LetterScale, _Mapping]] = ...) -> None: ...
 
 class TermMatch(_message.Message):
     __slots__ = ("term", "similarity", "instance", "box")

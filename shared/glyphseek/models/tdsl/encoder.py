@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from glyphseek.errors import QueryError
+from glyphseek.errors import CheckpointDamaged, QueryError
 from glyphseek.models.precision import choose_precision, count_in_bfloat16
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.reading import find_words
@@ -21,11 +21,14 @@ from glyphseek.models.tdsl.sequences import ANY_CHARACTER, unit_vectors
 from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings
 from glyphseek.queries import Term, TermKind
 from glyphseek.types import (
+    LETTER_STEP,
     Calibration,
     FeatureKind,
     FloatArray,
     ImageFeatures,
     Instances,
+    LetterArray,
+    LetterScale,
     ModelCard,
     Precision,
     RgbImage,
@@ -84,7 +87,10 @@ class TdslEncoder:
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._device).permute(2, 0, 1)
         found = find_words(self._network, pixels)
         return Instances(
-            vectors_ND=to_numpy(found.vectors_ND), boxes_N4=to_numpy(found.boxes_N4), scores_N=to_numpy(found.scores_N)
+            vectors_ND=to_numpy(found.vectors_ND),
+            boxes_N4=to_numpy(found.boxes_N4),
+            scores_N=to_numpy(found.scores_N),
+            letters_NSA=None if self._card.letters is None else to_letters(found.letters_NSA),
         )
 
     def _encode_term(self, term: Term) -> FloatArray:
@@ -124,8 +130,20 @@ def fold_norms(network: Tdsl) -> Tdsl:
     return folded
 
 
-def make_card(settings: TdslSettings, name: str, fingerprint: str, *, calibration: Calibration) -> ModelCard:
-    """Return the card of a TDSL model: what it stores, reads and refuses."""
+def make_card(
+    settings: TdslSettings,
+    name: str,
+    fingerprint: str,
+    *,
+    calibration: Calibration,
+    letters: LetterScale | None = None,
+) -> ModelCard:
+    """Return the card of a TDSL model: what it stores, reads and refuses.
+
+    Raises CheckpointDamaged unless there is a scale of letters exactly where the settings keep them.
+    """
+    if settings.keeps_letters != (letters is not None):
+        raise CheckpointDamaged(f"{name} has {'no' if letters is None else 'a'} scale of letters: package it anew")
     return ModelCard(
         name=name,
         method="tdsl",
@@ -137,6 +155,7 @@ def make_card(settings: TdslSettings, name: str, fingerprint: str, *, calibratio
         understands_meaning=False,
         calibration=calibration,
         longer_side=settings.prepared_longer_side,
+        letters=letters,
     )
 
 
@@ -155,6 +174,12 @@ def prefix_vectors(sequence_VTC: Tensor, known: int, lengths: Sequence[int]) -> 
         part[kept:] = 0
         vectors.append(part.flatten() / part.norm() / (kept / steps) ** 0.5)
     return torch.stack(vectors)
+
+
+def to_letters(logarithms_NSA: Tensor) -> LetterArray:
+    """Return logarithms of probabilities as letters are kept: in steps of `LETTER_STEP`, from 0 to 255 of them."""
+    steps = (logarithms_NSA.float() / -LETTER_STEP).round().clamp(0, 255)
+    return steps.to(torch.uint8).cpu().numpy()
 
 
 def to_numpy(tensor: Tensor) -> FloatArray:

@@ -16,11 +16,15 @@ from glyphseek.models.tdsl.settings import TdslSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundWords:
-    """Words of one image, best detection first: boxes_N4 as fractions of the image, scores_N, vectors_ND unit norm."""
+    """Words of one image, best detection first: boxes_N4 as fractions of the image, scores_N, vectors_ND unit norm.
+
+    letters_NSA: the natural logarithm of what CTC reads in S columns, the blank last, as `Instances` orders it.
+    """
 
     boxes_N4: Tensor
     scores_N: Tensor
     vectors_ND: Tensor
+    letters_NSA: Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +55,13 @@ def find_words(network: Tdsl, pixels_3HW: Tensor) -> FoundWords:
     if settings.roi_source == "image":
         source = shrink_to(normalized, settings.longer_side)
         pixels_N4 = boxes_N4[best] * boxes_N4.new_tensor([source.shape[-1], source.shape[-2]] * 2)
-        vectors_ND = read_words(network, source, {}, pixels_N4)
+        vectors_ND, letters_NSA = read_words(network, source, {}, pixels_N4)
     else:
         read = [read_words(network, one.picture_3HW, one.levels, one.boxes_N4) for one in seen]
-        vectors_ND = torch.cat(read)[best]
-    return FoundWords(boxes_N4=boxes_N4[best].clamp(0, 1), scores_N=scores_N[best], vectors_ND=vectors_ND)
+        vectors_ND, letters_NSA = (torch.cat(parts)[best] for parts in zip(*read, strict=True))
+    return FoundWords(
+        boxes_N4=boxes_N4[best].clamp(0, 1), scores_N=scores_N[best], vectors_ND=vectors_ND, letters_NSA=letters_NSA
+    )
 
 
 def sizes_to_see(settings: TdslSettings, longer_side: int) -> list[int]:
@@ -67,11 +73,14 @@ def sizes_to_see(settings: TdslSettings, longer_side: int) -> list[int]:
     return list(dict.fromkeys(min(side, longer_side) for side in wanted))
 
 
-def read_words(network: Tdsl, source_3HW: Tensor, levels: dict[int, Tensor], boxes_N4: Tensor) -> Tensor:
-    """Return the unit vectors (N, D) of the boxes, in pixels of the source."""
+def read_words(network: Tdsl, source_3HW: Tensor, levels: dict[int, Tensor], boxes_N4: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the unit vectors (N, D) and the logarithms of letters (N, S, A) of boxes in pixels of the source."""
     if not len(boxes_N4):
-        return source_3HW.new_zeros(0, network.settings.vector_width)
-    return unit_vectors(network.image_sequence(network.pool_words(source_3HW, levels, 0, boxes_N4))[0])
+        settings = network.settings
+        signs = network.ctc.out_features
+        return source_3HW.new_zeros(0, settings.vector_width), source_3HW.new_zeros(0, settings.sequence_columns, signs)
+    embedding, columns = network.image_sequence(network.pool_words(source_3HW, levels, 0, boxes_N4))
+    return unit_vectors(embedding), network.ctc(columns).log_softmax(-1)
 
 
 def see_words(network: Tdsl, normalized_3HW: Tensor, longer_side: int) -> SeenWords:

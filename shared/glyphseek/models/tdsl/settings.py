@@ -64,6 +64,9 @@ class TdslSettings:
     """The detector reads the image at these longer sides too, smaller or larger than its own, where that is another
     picture, and what it finds is merged: letters that fill the photo are words of the usual size in a small one, and
     tiny ones in a large one."""
+    keeps_letters: bool = False
+    """Whether the letters that CTC reads in each column of a word are stored, and images matched by them. The paper
+    trains CTC as an auxiliary task and matches by vectors alone."""
     box_weight: float = 2.0
     """Weight of the boxes' loss in training. The paper has 1; reading from the image needs tight boxes."""
 
@@ -144,9 +147,10 @@ SMALL = TdslSettings(
     score_threshold=0.38,
     nms_iou=0.7,
     extra_longer_sides=(448,),
+    keeps_letters=True,
 )
 """For a laptop's CPU: a small detector and words read from the image, both at 1024 px; 16 x 48 numbers a word. What
-the second size and NMS at 0.7 gave, and what they cost, is in docs/decisions/0010."""
+the second size and NMS at 0.7 gave, and what they cost, is in docs/decisions/0010; what letters give in 0015."""
 
 TINY_PYRAMID = TdslSettings(
     name="tdsl-tiny",

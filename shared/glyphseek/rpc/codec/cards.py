@@ -6,7 +6,7 @@ import re
 
 from glyphseek.api.v1 import types_pb2 as pb
 from glyphseek.errors import InputError
-from glyphseek.types import Calibration, FeatureKind, Fusion, ModelCard
+from glyphseek.types import Calibration, FeatureKind, Fusion, LetterScale, ModelCard
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 
@@ -28,6 +28,7 @@ def encode_card(card: ModelCard) -> pb.ModelCard:
         fusion=card.fusion,
         asks_whole_text=card.asks_whole_text,
         rerank_depth=card.rerank_depth,
+        letters=None if card.letters is None else pb.LetterScale(slope=card.letters.slope, offset=card.letters.offset),
     )
 
 
@@ -56,7 +57,12 @@ def decode_card(message: pb.ModelCard) -> ModelCard:
         fusion=fusion,
         asks_whole_text=message.asks_whole_text,
         rerank_depth=message.rerank_depth if message.HasField("rerank_depth") else None,
+        letters=_decode_letters(message.letters) if message.HasField("letters") else None,
     )
+
+
+def _decode_letters(message: pb.LetterScale) -> LetterScale:
+    return LetterScale(slope=message.slope, offset=message.offset)
 
 
 def _encode_calibration(calibration: Calibration) -> pb.Calibration:

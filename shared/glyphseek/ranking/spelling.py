@@ -1,0 +1,118 @@
+"""From the letters of words in images to the probability that they spell a typed word.
+
+The probability of a word is the sum over all ways to read it from the columns (Graves et al., Connectionist Temporal
+Classification, 2006, section 3.2), that of a prefix the sum over all readings that begin with it (section 3.2 of
+Graves' thesis, prefix search). N instances, S columns, A signs, the last of them the blank, L = 2 * characters + 1
+places of a word with blanks around its characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glyphseek.errors import InputError
+from glyphseek.queries import Term, TermKind
+from glyphseek.types import LETTER_STEP, FloatArray, Instances, LetterArray, LetterScale
+
+MOST_SPELLED = 8
+"""Instances of one image whose letters are looked at for one term: those most similar to it by their vectors. Of 671
+words in 216 photos, all instances gave a mAP of 76.8, eight 76.7, one 75.1."""
+
+_PROBABILITIES = np.exp(-LETTER_STEP * np.arange(256))
+_LEAST_SCORE = 1e-6
+_LEAST_LOG = -700.0  # what a double can still hold; below it nothing can be told apart
+
+
+def is_spelt(term: Term) -> bool:
+    """Return whether letters tell of a term: tolerance and meaning are told by vectors alone."""
+    return term.kind in (TermKind.WORD, TermKind.PREFIX) and term.edits == 0
+
+
+def spell(term: Term, letters_NSA: LetterArray, alphabet: str) -> FloatArray:
+    """Return (N,) logarithms of the probability that each instance spells the word, or begins with the prefix.
+
+    Every character of the term must be in the alphabet. The least is -700.
+    """
+    codes = [alphabet.index(character) for character in term.text]
+    read = _read_prefix if term.kind is TermKind.PREFIX else _read_word
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(read(codes, letters_NSA)), _LEAST_LOG).astype(np.float32)
+
+
+def spelt_similarities(
+    term: Term, similarities: Sequence[FloatArray], images: Sequence[Instances], *, alphabet: str, scale: LetterScale
+) -> list[FloatArray]:
+    """Return for each image the (N,) similarities of its instances to a term, by letters; at most 1, without a floor.
+
+    The probability is that of a text (`scores_N`) that spells the term. Of more than `MOST_SPELLED` instances of an
+    image, those that are less similar by their vectors (`similarities`, one array for each image) are not looked at,
+    and never more similar than those that are. Raises InputError for an image without letters.
+    """
+    looked_at = [np.argsort(-one, kind="stable")[:MOST_SPELLED] for one in similarities]
+    letters_NSA = np.concatenate([_letters_of(one)[places] for one, places in zip(images, looked_at, strict=True)])
+    scores_N = np.concatenate([one.scores_N[places] for one, places in zip(images, looked_at, strict=True)])
+    told_N = spell(term, letters_NSA, alphabet) + np.log(np.maximum(scores_N, _LEAST_SCORE))
+    spelt_N = np.minimum(scale.slope * told_N + scale.offset, 1.0).astype(np.float32)
+    ends = np.cumsum([len(places) for places in looked_at])[:-1]
+    answers: list[FloatArray] = []
+    for similarities_N, places, spelt in zip(similarities, looked_at, np.split(spelt_N, ends), strict=True):
+        answer_N = np.minimum(similarities_N, spelt.min(initial=1.0)).astype(np.float32)
+        answer_N[places] = spelt
+        answers.append(answer_N)
+    return answers
+
+
+def _letters_of(instances: Instances) -> LetterArray:
+    if instances.letters_NSA is None:
+        raise InputError("the instances of an image have no letters")
+    return instances.letters_NSA
+
+
+def _read_word(codes: list[int], letters_NSA: LetterArray) -> NDArray[np.float64]:
+    """Return the probability of all paths that end in the word's last character or the blank behind it. (N,)"""
+    places_SLN, may_skip_L1 = _lay_out(codes, letters_NSA)
+    paths_LN = _begin(places_SLN)
+    for seen_LN in places_SLN[1:]:
+        paths_LN = _step(paths_LN, may_skip_L1) * seen_LN
+    return paths_LN[-1] + paths_LN[-2]
+
+
+def _read_prefix(codes: list[int], letters_NSA: LetterArray) -> NDArray[np.float64]:
+    """Return the probability of reaching the last character at any column, whatever follows. (N,)"""
+    places_SLN, may_skip_L1 = _lay_out(codes, letters_NSA)
+    paths_LN = _begin(places_SLN)
+    reached_N = paths_LN[-2].copy()
+    paths_LN[-2:] = 0.0
+    for seen_LN in places_SLN[1:]:
+        paths_LN = _step(paths_LN, may_skip_L1) * seen_LN
+        reached_N += paths_LN[-2]
+        paths_LN[-2:] = 0.0
+    return reached_N
+
+
+def _lay_out(codes: list[int], letters_NSA: LetterArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what each column says of each place (S, L, N), and for each place whether its blank may be skipped."""
+    signs_L = np.full(2 * len(codes) + 1, letters_NSA.shape[2] - 1)
+    signs_L[1::2] = codes
+    may_skip_L1 = np.zeros((len(signs_L), 1))
+    may_skip_L1[3::2, 0] = [after != before for before, after in pairwise(codes)]
+    return _PROBABILITIES[letters_NSA.transpose(1, 2, 0)[:, signs_L]], may_skip_L1
+
+
+def _begin(places_SLN: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the paths of one column: the first blank or the first character."""
+    paths_LN = np.zeros_like(places_SLN[0])
+    paths_LN[:2] = places_SLN[0, :2]
+    return paths_LN
+
+
+def _step(paths_LN: NDArray[np.float64], may_skip_L1: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the paths that stay, go one place on, or skip the blank between two different characters."""
+    reached_LN = paths_LN.copy()
+    reached_LN[1:] += paths_LN[:-1]
+    reached_LN[2:] += paths_LN[:-2] * may_skip_L1[2:]
+    return reached_LN

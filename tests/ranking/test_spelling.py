@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from glyphseek.errors import InputError
+from glyphseek.queries import Term, TermKind
+from glyphseek.ranking import is_spelt, spell, spelt_similarities
+from glyphseek.ranking.spelling import MOST_SPELLED
+from glyphseek.types import LETTER_STEP, Instances, LetterArray, LetterScale
+
+ABC = "abc"
+BLANK = 3
+SCALE = LetterScale(slope=0.02, offset=0.7)
+
+
+def letters_of(texts: list[str], *, sure: int = 4) -> LetterArray:
+    """Return letters whose likeliest path is each text, in which `_` is the blank; all other signs are as faint."""
+    codes = np.array([[(ABC + "_").index(sign) for sign in text] for text in texts])
+    letters_NSA = np.full((*codes.shape, BLANK + 1), 96, dtype=np.uint8)
+    np.put_along_axis(letters_NSA, codes[:, :, None], sure, axis=2)
+    return letters_NSA
+
+
+def random_letters(seed: int, columns: int = 5) -> LetterArray:
+    logits = 3 * np.random.default_rng(seed).standard_normal((3, columns, BLANK + 1))
+    logarithms = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
+    return np.clip(np.round(-logarithms / LETTER_STEP), 0, 255).astype(np.uint8)
+
+
+def collapse(path: tuple[int, ...]) -> str:
+    kept = [sign for place, sign in enumerate(path) if place == 0 or path[place - 1] != sign]
+    return "".join(ABC[sign] for sign in kept if sign != BLANK)
+
+
+def sum_of_paths(letters_SA: NDArray[np.uint8], text: str, *, is_prefix: bool) -> float:
+    """Return the probability of all paths that read as the text, or begin with it, one by one."""
+    probabilities_SA = np.exp(-LETTER_STEP * letters_SA.astype(np.float64))
+    probabilities_SA /= probabilities_SA.sum(axis=1, keepdims=True) if is_prefix else 1.0
+    total = 0.0
+    for path in product(range(BLANK + 1), repeat=len(letters_SA)):
+        read = collapse(path)
+        if read == text or (is_prefix and read.startswith(text)):
+            total += float(np.prod(probabilities_SA[np.arange(len(path)), list(path)]))
+    return total
+
+
+@pytest.mark.parametrize("text", ["a", "b", "ab", "aa", "aba", "cab", "abca"])
+def test_a_word_is_as_probable_as_all_paths_that_read_as_it(text: str) -> None:
+    letters_NSA = random_letters(seed=len(text))
+    expected = [np.log(sum_of_paths(one, text, is_prefix=False)) for one in letters_NSA]
+    np.testing.assert_allclose(spell(Term(text=text), letters_NSA, ABC), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["a", "ab", "aa", "cab"])
+def test_a_prefix_is_as_probable_as_all_paths_that_begin_with_it(text: str) -> None:
+    letters_NSA = random_letters(seed=7)
+    told = spell(Term(text=text, kind=TermKind.PREFIX), letters_NSA, ABC)
+    # Kept letters are rounded, so that a column does not quite sum to 1: what follows a prefix is counted as 1.
+    expected = [np.log(sum_of_paths(one, text, is_prefix=True)) for one in letters_NSA]
+    np.testing.assert_allclose(told, expected, atol=5 * LETTER_STEP)
+
+
+@pytest.mark.parametrize("word", ["bank", "a", "coffee", "2026"])
+def test_a_word_is_as_probable_as_torch_has_it(word: str) -> None:
+    alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
+    logits = 4 * np.random.default_rng(5).standard_normal((6, 32, len(alphabet) + 1))
+    logarithms = torch.log_softmax(torch.from_numpy(logits), dim=2)
+    letters_NSA = (logarithms.numpy() / -LETTER_STEP).round().clip(0, 255).astype(np.uint8)
+    codes = torch.tensor([[alphabet.index(sign) for sign in word]] * 6)
+    kept = torch.from_numpy(letters_NSA.astype(np.float64)) * -LETTER_STEP
+    expected = -torch.nn.functional.ctc_loss(
+        kept.transpose(0, 1), codes, [32] * 6, [len(word)] * 6, blank=len(alphabet), reduction="none"
+    )
+    np.testing.assert_allclose(spell(Term(text=word), letters_NSA, alphabet), expected.numpy(), rtol=1e-5)
+
+
+def test_a_word_longer_than_the_columns_has_the_least_probability() -> None:
+    assert spell(Term(text="abcabcabc"), letters_of(["abc"]), ABC).tolist() == [-700.0]
+
+
+def test_no_instances_have_no_probabilities() -> None:
+    assert spell(Term(text="ab"), np.zeros((0, 5, BLANK + 1), np.uint8), ABC).shape == (0,)
+
+
+def test_doubled_letters_need_a_blank_between_them() -> None:
+    told = spell(Term(text="aab"), letters_of(["aa_b_", "a_ab_"]), ABC)
+    assert told[1] > told[0] + 3
+
+
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        (Term(text="ab"), True),
+        (Term(text="ab", kind=TermKind.PREFIX), True),
+        (Term(text="ab", kind=TermKind.TOLERANT, edits=1), False),
+        (Term(text="ab", kind=TermKind.SEMANTIC), False),
+    ],
+)
+def test_words_and_prefixes_are_told_by_letters(term: Term, expected: bool) -> None:
+    assert is_spelt(term) is expected
+
+
+def instances_of(texts: list[str], scores: list[float] | None = None) -> Instances:
+    count = len(texts)
+    return Instances(
+        vectors_ND=np.eye(max(count, 1), dtype=np.float32)[:count],
+        boxes_N4=np.zeros((count, 4), np.float32),
+        scores_N=np.array(scores or [1.0] * count, np.float32),
+        letters_NSA=letters_of(texts) if texts else np.zeros((0, 5, BLANK + 1), np.uint8),
+    )
+
+
+def similarities(*values: float) -> NDArray[np.float32]:
+    return np.array(values, dtype=np.float32)
+
+
+def test_letters_decide_between_instances_whose_vectors_are_alike() -> None:
+    images = [instances_of(["ab_c_", "abc__"]), instances_of([]), instances_of(["cab__"])]
+    found = spelt_similarities(
+        Term(text="cab"),
+        [similarities(0.9, 0.8), similarities(), similarities(0.1)],
+        images,
+        alphabet=ABC,
+        scale=SCALE,
+    )
+    assert [len(one) for one in found] == [2, 0, 1]
+    assert found[2][0] > found[0].max() + 0.1
+    assert found[2][0] == pytest.approx(0.7 + 0.02 * float(spell(Term(text="cab"), letters_of(["cab__"]), ABC)[0]))
+
+
+def test_a_doubtful_text_counts_less_than_a_sure_one() -> None:
+    image = instances_of(["ab___", "ab___"], [1.0, 0.5])
+    (found,) = spelt_similarities(Term(text="ab"), [similarities(0.5, 0.5)], [image], alphabet=ABC, scale=SCALE)
+    assert found[0] - found[1] == pytest.approx(0.02 * np.log(2), abs=1e-5)
+
+
+def test_instances_that_are_not_looked_at_are_never_more_similar_than_those_that_are() -> None:
+    texts = ["cab__"] * MOST_SPELLED + ["ab___"]
+    by_vectors = similarities(*[0.95] * MOST_SPELLED, 0.94)
+    (found,) = spelt_similarities(Term(text="ab"), [by_vectors], [instances_of(texts)], alphabet=ABC, scale=SCALE)
+    assert found[-1] <= found[:-1].min()
+    best = spell(Term(text="ab"), letters_of(["ab___"]), ABC)[0]
+    assert found.max() < SCALE.slope * best + SCALE.offset
+
+
+def test_an_image_without_letters_is_refused() -> None:
+    image = Instances(
+        vectors_ND=np.eye(1, dtype=np.float32), boxes_N4=np.zeros((1, 4), np.float32), scores_N=np.ones(1, np.float32)
+    )
+    with pytest.raises(InputError, match="no letters"):
+        spelt_similarities(Term(text="ab"), [similarities(1.0)], [image], alphabet=ABC, scale=SCALE)
