@@ -30,7 +30,8 @@ servers: install ## real servers for the tests; what cannot be had here is named
 	  || echo "$$server cannot be installed here; tests that need it are skipped"; done
 
 test: lint types imports servers  ## lint, types, import rules, all tests but those of deployments on Ray
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'not deployment' --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'not deployment' --numprocesses 2 --dist loadfile \
+	  --no-loadscope-reorder
 	$(BIN)/python -m pytest -q -m deployment tests/integration
 
 deploy-test: servers  ## whole deployments, on Ray too, and jobs whose parts are killed; ten minutes

@@ -18,19 +18,19 @@ from glyphseek.vectors.memory import MemoryVectorStore
 from glyphseek.vectors.milvus import MilvusLiteStore
 
 TESTS = Path(__file__).parent.parent
-SECONDS_TO_LIVE = (0.02, 0.3, 0.47, 0.8, 1.3)
+LIVES = ((1, 0.02), (7, 0.004), (11, 0.0), (14, 0.01), (18, 0.002))  # so many lines, and seconds after the last
 QUERIES = np.random.default_rng(0).standard_normal((6, CARD.vector_width)).astype(np.float32)
 
 State = dict[int, ImageRecord | None]
 
 
-def write_and_kill(folder: Path, *, round_number: int, after_s: float) -> list[str]:
-    """Run the writer, kill it `after_s` seconds after its first step began, and return the lines it wrote."""
+def write_and_kill(folder: Path, *, round_number: int, after_lines: int, after_s: float) -> list[str]:
+    """Run the writer, kill it `after_s` seconds after so many lines, and return all that it wrote."""
     command = [sys.executable, "-m", "contracts.killed_writer", str(folder), str(round_number)]
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as writer:
         assert writer.stdout is not None
-        lines = [writer.stdout.readline()]
+        lines = [writer.stdout.readline() for _ in range(after_lines)]
         time.sleep(after_s)
         writer.send_signal(signal.SIGKILL)
         lines += writer.stdout.readlines()
@@ -74,14 +74,11 @@ def build_reference(state: State) -> MemoryVectorStore:
 @pytest.mark.timeout(300)
 def test_a_store_outlives_writers_that_are_killed_in_the_middle(tmp_path: Path) -> None:
     state: State = dict.fromkeys(range(IMAGES))
-    steps = 0
-    for round_number, after_s in enumerate(SECONDS_TO_LIVE):
-        lines = write_and_kill(tmp_path, round_number=round_number, after_s=after_s)
+    for round_number, (after_lines, after_s) in enumerate(LIVES):
+        lines = write_and_kill(tmp_path, round_number=round_number, after_lines=after_lines, after_s=after_s)
         must, may = follow(state, lines)
         store = MilvusLiteStore.open(tmp_path, card=CARD)
         state = read_state(store)
         assert all(found in (must[number], may[number]) for number, found in state.items())
         assert read_hits(store) == read_hits(build_reference(state))
         store.close()
-        steps += len(lines)
-    assert steps > 50

@@ -7,6 +7,7 @@ file that would grow over MAX_FILE_BYTES, unless that is 0, fails to be written.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import sys
@@ -33,7 +34,8 @@ class LoggingModel(FakeModel):
     def encode_images(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
         time.sleep(self._seconds * len(images))
         features = super().encode_images(images)
-        os.write(self._log, "".join(f"{digest}\n" for digest in self.encoded[-len(images) :]).encode())
+        digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+        os.write(self._log, "".join(f"{digest}\n" for digest in digests).encode())
         return features
 
 

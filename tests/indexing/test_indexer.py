@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -16,6 +17,7 @@ from indexing.gallery_fakes import FINGERPRINT, FakeModel, Gallery, photo_bytes,
 from glyphseek.errors import ImageUnreadable, SettingError
 from glyphseek.images import ImageLimits, read_image
 from glyphseek.indexing import HINTS_FILE, Descriptions, Indexer, IndexProgress, IndexSettings, Outcome, Stage, verify
+from glyphseek.indexing.batches import calls_at_once
 from glyphseek.metadata import Metadata
 from glyphseek.ports import blob_key
 from glyphseek.tokens import unpack
@@ -310,20 +312,37 @@ def test_a_full_disk_removes_nothing_from_the_gallery(gallery: Gallery) -> None:
 
 
 def test_ctrl_c_commits_what_was_encoded_and_the_next_run_encodes_only_the_rest(gallery: Gallery) -> None:
-    write_photos(gallery.photos, 20)
-    calls: list[int] = []
+    third_batch = gallery.model.prepare(read_image(write_photos(gallery.photos, 20)[8]))
 
     def interrupt(images: Sequence[RgbImage]) -> None:
-        calls.append(len(images))
-        if len(calls) == 3:
+        if np.array_equal(images[0], third_batch):
             raise KeyboardInterrupt
 
     gallery.model.before_encode = interrupt
     report = gallery.indexer(IndexSettings(batch_images=4)).run(gallery.photos)
-    assert (report.outcome, report.added, len(gallery.vectors.records)) == (Outcome.CANCELLED, 8, 8)
+    # Batches that the model was given besides the third are committed too, before it and after it.
+    encoded = len(gallery.model.encoded)
+    assert (report.outcome, report.encoded) == (Outcome.CANCELLED, encoded)
+    assert 8 <= report.added == len(gallery.vectors.records) == encoded <= 8 + 4 * (calls_at_once(4) - 1)
+    gallery.model.before_encode = lambda images: None
     report = gallery.indexer().run(gallery.photos)
-    assert (report.outcome, report.added, report.unchanged) == (Outcome.COMPLETE, 12, 8)
+    assert (report.outcome, report.added, report.unchanged) == (Outcome.COMPLETE, 20 - encoded, encoded)
     assert len(gallery.model.encoded) == len(set(gallery.model.encoded)) == 20
+
+
+def test_the_next_batch_is_with_the_model_before_the_last_one_ends(gallery: Gallery) -> None:
+    write_photos(gallery.photos, 8)
+    both = threading.Barrier(2, timeout=30)
+
+    def wait_for_the_other(_images: Sequence[RgbImage]) -> None:
+        both.wait()
+
+    gallery.model.before_encode = wait_for_the_other
+
+    report = gallery.indexer(IndexSettings(batch_images=4)).run(gallery.photos)
+
+    assert (report.outcome, report.encoded, len(report.skipped)) == (Outcome.COMPLETE, 8, 0)
+    assert report.encoder_seconds <= report.seconds
 
 
 def test_a_blob_left_without_a_row_is_used_instead_of_encoding_again(gallery: Gallery) -> None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from glyphseek.indexing.pipeline import BoundedLine, map_ahead
+from glyphseek.indexing.pipeline import BoundedLine, CallsAhead, map_ahead
 
 
 def test_results_come_in_the_order_of_the_items_whatever_finishes_first() -> None:
@@ -65,6 +65,38 @@ def test_an_error_of_the_function_is_raised_in_its_place() -> None:
         assert [next(results), next(results)] == [-0.5, -1.0]
         with pytest.raises(ZeroDivisionError):
             next(results)
+
+
+def test_results_of_calls_come_in_order_once_the_bound_is_under_way() -> None:
+    second_may_end = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 1:
+            assert second_may_end.wait(10)
+        return item * item
+
+    with ThreadPoolExecutor(2) as executor:
+        ahead = CallsAhead(executor, work, bound=2)
+        assert ahead.call(0) == []
+        assert ahead.call(1) == [0]
+        second_may_end.set()
+        assert ahead.call(2) == [1]
+        assert list(ahead.rest()) == [4]
+        assert list(ahead.rest()) == []
+
+
+def test_after_a_failure_the_results_of_other_calls_are_rescued() -> None:
+    def work(item: int) -> float:
+        return 1 / (item - 1)
+
+    with ThreadPoolExecutor(3) as executor:
+        ahead = CallsAhead(executor, work, bound=3)
+        assert [*ahead.call(0), *ahead.call(1), *ahead.call(2)] == [-1.0]
+        with pytest.raises(ZeroDivisionError):
+            ahead.call(3)
+        with pytest.raises(ZeroDivisionError):
+            next(ahead.rest())
+        assert list(ahead.rescue()) == [1.0, 0.5]
 
 
 def test_jobs_of_a_line_are_done_in_order_and_the_last_one_last() -> None:

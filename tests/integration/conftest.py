@@ -20,9 +20,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def own_milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Milvus that no test relies on to keep running."""
+    """A Milvus that no test of another module relies on to keep running."""
     server = found(lambda: start_milvus(tmp_path_factory.mktemp("milvus")))
     yield server
     server.kill()

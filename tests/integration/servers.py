@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts" / "servers"
 CACHE = Path(os.environ.get("GLYPHSEEK_SERVERS") or Path.home() / ".cache" / "glyphseek" / "servers")
 ACCESS_KEY, SECRET_KEY = "glyphseek-tests", "a-secret-of-tests"
 _PR_SET_PDEATHSIG = 1
+_PORTS_IN_A_ROW = 20
 _SHARED: dict[str, Server | ServerMissing] = {}
 
 
@@ -196,19 +198,40 @@ def wait_until_answers(store: VectorStore, *, patience_s: float = 180.0) -> None
 
 
 def find_free_ports(count: int = 1) -> int:
-    """Return the first of `count` ports in a row that nobody listens at."""
-    for first in range(20_000 + os.getpid() % 500 * 20, 32_000, 20):
-        sockets = [socket.socket() for _ in range(count)]
-        try:
-            for place, one in enumerate(sockets):
-                one.bind(("127.0.0.1", first + place))
+    """Return the first of `count` ports in a row that nobody listens at, and that no other process is given as well.
+
+    They are this process' until it ends: another that looks before a server has taken its place does not find them.
+    """
+    for first in range(20_000, 32_000, _PORTS_IN_A_ROW):  # below those that the kernel gives to connections
+        if _claim(first) and _are_free(first, count):
             return first
-        except OSError:
-            continue
-        finally:
-            for one in sockets:
-                one.close()
     raise OSError(f"no {count} free ports in a row")
+
+
+def _claim(first: int) -> bool:
+    """Take a row of ports for this process, unless a process has it; the kernel gives it back at the end."""
+    folder = Path(tempfile.gettempdir()) / f"glyphseek-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    file = os.open(folder / str(first), os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of this opening of the file: a second claim here fails too
+    except BlockingIOError:
+        os.close(file)
+        return False
+    return True
+
+
+def _are_free(first: int, count: int) -> bool:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for place, one in enumerate(sockets):
+            one.bind(("127.0.0.1", first + place))
+    except OSError:
+        return False
+    finally:
+        for one in sockets:
+            one.close()
+    return True
 
 
 def _start_s3(

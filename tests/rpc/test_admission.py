@@ -72,14 +72,20 @@ def test_what_work_raises_is_raised(admission: Admission) -> None:
 
 
 def test_at_the_deadline_the_caller_goes_and_the_work_keeps_its_place_to_its_end(admission: Admission) -> None:
-    may_end = threading.Event()
+    began, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        may_end.wait(20)
 
     async def run() -> None:
         with admission.place() as place:
-            await place.run(may_end.wait, deadline=time.monotonic() + 0.05)
+            await place.run(work, deadline=time.monotonic() + 0.05)
 
-    with pytest.raises(DeadlineExceeded):
-        asyncio.run(run())
+    while not began.is_set():  # on a busy machine the deadline may pass before
+        _wait_until_free(admission)
+        with pytest.raises(DeadlineExceeded):
+            asyncio.run(run())
     assert admission.held == 1
     may_end.set()
     _wait_until_free(admission)
@@ -90,7 +96,7 @@ def test_work_that_has_not_begun_by_the_deadline_never_does(admission: Admission
 
     async def run() -> None:
         with admission.place() as first, admission.place() as second:
-            blocking = asyncio.ensure_future(first.run(may_end.wait))
+            blocking = asyncio.ensure_future(first.run(lambda: may_end.wait(20)))
             await asyncio.sleep(0)  # so that it begins first
             with pytest.raises(DeadlineExceeded):
                 await second.run(began.set, deadline=time.monotonic() + 0.05)
@@ -159,15 +165,19 @@ def test_work_past_its_deadline_is_refused_at_once(admission: Admission) -> None
 
 
 def test_a_caller_that_goes_away_leaves_no_place_taken(admission: Admission) -> None:
-    may_end = threading.Event()
+    began, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        may_end.wait(20)
 
     async def ask() -> None:
         with admission.place() as place:
-            await place.run(may_end.wait)
+            await place.run(work)
 
     async def run() -> None:
         asking = asyncio.ensure_future(ask())
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(began.wait, 20)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking

@@ -6,6 +6,9 @@ import itertools
 import time
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
 BATCH = 4
 
 
@@ -24,6 +27,12 @@ def tell_seed(seed: int) -> Callable[[], list[int]]:
         return [seed] * BATCH
 
     return make
+
+
+def make_noise(rows: int, columns: int, seed: int) -> Callable[[], list[tuple[NDArray[np.uint8], str]]]:
+    """Return a function that gives crops of that size without anything on them to read."""
+    rng = np.random.default_rng(seed)
+    return lambda: [(rng.integers(0, 255, (rows, columns, 3), np.uint8), "noise") for _ in range(BATCH)]
 
 
 def break_down(seed: int) -> Callable[[], list[int]]:

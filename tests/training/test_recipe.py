@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torchvision.models import resnet50
+from training.scene_makers import make_noisy_scenes
 from training.toy import toy_network
 
 from glyphseek.errors import CheckpointDamaged, SettingError
 from glyphseek.models.checkpoint import Manifest, save_checkpoint, save_manifest
 from glyphseek.models.tdsl.settings import find_preset
-from glyphseek.training.recipe import Recipe, build_stage, measure_recipe, run_recipe, take_trained_parts
+from glyphseek.training.recipe import Recipe, build_network, measure_recipe, run_recipe, take_trained_parts
 from glyphseek.training.run import Progress, RunFolder
 from glyphseek.types import Calibration
 
@@ -47,29 +49,27 @@ def test_a_recipe_starts_from_the_weights_of_a_model(tmp_path: Path) -> None:
     source = toy_network(seed=5)
     digest = save_checkpoint(tmp_path / "model", source.state_dict())
     save_manifest(tmp_path / "model", toy_manifest(digest))
-    recipe = replace(
-        GIVEN, run=tmp_path / "run", start_from=str(tmp_path / "model"), real=(), backgrounds=None, rate=0.0, steps=1,
-        batch=1, pool=8, start_with=4,
-    )  # fmt: skip
 
-    run_recipe(recipe, report=lambda row: None)
+    network = build_network(replace(GIVEN, start_from=str(tmp_path / "model")), find_preset("tdsl-tiny"))
 
-    trained = RunFolder(tmp_path / "run").weights()
+    started = dict(network.named_parameters())
     for name, value in source.named_parameters():
-        assert torch.equal(trained[name], value.half().float()), name
+        assert torch.equal(started[name], value.half().float()), name
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+def test_weights_of_another_network_are_refused_before_anything_is_rendered(tmp_path: Path) -> None:
+    before = set(multiprocessing.active_children())
     recipe = replace(GIVEN, run=tmp_path / "run", start_from="tdsl-small", real=(), backgrounds=None)
 
     with pytest.raises(CheckpointDamaged):
         run_recipe(recipe, report=lambda row: None)
+    assert set(multiprocessing.active_children()) == before
 
 
 def test_a_measured_recipe_writes_nothing(tmp_path: Path) -> None:
     recipe = replace(GIVEN, run=tmp_path / "run", real=(), backgrounds=None, batch=1, pool=8, start_with=4)
 
-    speed = measure_recipe(recipe, steps=1)
+    speed = measure_recipe(recipe, steps=1, make=make_noisy_scenes)
 
     assert speed.images_per_s > 0
     assert speed.operations_per_step > 1e6
@@ -137,18 +137,12 @@ def test_a_recipe_starts_a_trunk_from_weights_of_its_backbone(tmp_path: Path) ->
     torch.manual_seed(3)
     tensors = resnet50(weights=None).state_dict()
     save_file(tensors, tmp_path / "r50.safetensors")
-    recipe = replace(
-        GIVEN, stage="detector", preset="tdsl-r50", real=(), backgrounds=None, batch=1, pool=4, start_with=4,
-        backbone_weights=tmp_path / "r50.safetensors",
-    )  # fmt: skip
+    recipe = replace(GIVEN, stage="detector", preset="tdsl-r50", backbone_weights=tmp_path / "r50.safetensors")
 
-    training = build_stage(recipe, find_preset("tdsl-r50"))
-    training.stage.close()
+    network = build_network(recipe, find_preset("tdsl-r50"))
 
     assert f"--backbone-weights {tmp_path}/r50.safetensors" in recipe.command()
-    assert torch.equal(
-        training.network.pyramid.trunk.state_dict()["layer3.2.conv2.weight"], tensors["layer3.2.conv2.weight"]
-    )
+    assert torch.equal(network.pyramid.trunk.state_dict()["layer3.2.conv2.weight"], tensors["layer3.2.conv2.weight"])
 
 
 @pytest.mark.parametrize(

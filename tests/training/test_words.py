@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from training.makers import make_noise
 
 from glyphseek.datasets.scenes.crops import CropRenderer
 from glyphseek.errors import SettingError
@@ -140,9 +142,10 @@ def test_each_crop_is_augmented_differently() -> None:
 def test_weights_that_read_already_are_trained_without_alignment(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network, preset = Tdsl(find_preset("tdsl-small")), find_preset("tdsl-small")
+    noise = partial(make_noise, preset.roi_rows, preset.roi_columns)
     terms: dict[int, set[str]] = {}
     for steps in (0, 10):
-        stage = WordStage(preset, WordStageSettings(batch=2, pool=64, start_with=64, aligned_steps=steps))
+        stage = WordStage(preset, WordStageSettings(batch=2, start_with=4, aligned_steps=steps), make=noise)
         terms[steps] = set(stage.loss(network, 3, np.random.default_rng(0)))
         stage.close()
 

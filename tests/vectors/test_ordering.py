@@ -19,6 +19,11 @@ def test_hits_come_best_first_and_ties_by_image_id_then_instance() -> None:
     assert ordered == [("c", 0), ("a", 1), ("a", 2), ("b", 0)]
 
 
+def test_hits_without_ties_come_best_first() -> None:
+    found = [hit("a", 0, -0.5), hit("b", 0, 0.75), hit("c", 1, 0.0)]
+    assert [one.image_id for one in order_hits(found, limit=2, has_instances=True)] == ["b", "c"]
+
+
 def test_a_limit_cuts_after_ordering() -> None:
     found = [hit("b", 0, 0.5), hit("a", 0, 0.5), hit("c", 0, 0.75)]
     assert [one.image_id for one in order_hits(found, limit=2, has_instances=True)] == ["c", "a"]

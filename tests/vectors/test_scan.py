@@ -83,6 +83,16 @@ def test_rows_of_all_lengths_are_compared_by_their_products(pool: Executor) -> N
     assert_exact(make_rows(vectors_RD), make_units(12, 5), 50, pool)
 
 
+@pytest.mark.parametrize("queries", [1, 3])
+def test_rows_that_only_the_true_products_tell_apart_are_found(pool: Executor, queries: int) -> None:
+    """Their bytes are the same, or nearly: thousands of rows within every bound of the best."""
+    vectors_RD = np.repeat(make_units(16, 1, 96), 9000, axis=0)
+    vectors_RD[:, 0] += np.random.default_rng(17).permutation(9000).astype(np.float32) * 1e-7
+    queries_QD = make_units(18, queries, 96)
+    queries_QD[:, 0] = 0.5
+    assert_exact(make_rows(vectors_RD), queries_QD, 20, pool)
+
+
 def test_no_rows_give_no_answer(pool: Executor) -> None:
     found = find_largest(make_rows(np.empty((0, 8), dtype=np.float32)), make_units(13, 2, 8), 5, pool)
     assert [one.rows_F.tolist() for one in found] == [[], []]

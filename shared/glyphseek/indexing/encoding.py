@@ -134,10 +134,11 @@ class ImageEncoder:
         ]
 
     def _encode(self, photos: Sequence[OpenedPhoto]) -> Iterator[ImageFeatures | ImageError]:
-        """Yield the features of each photo, a batch of the model at a time."""
+        """Yield the features of each photo. The model is given several batches at once, so that it never waits."""
         size = self._settings.batch_images
-        for start in range(0, len(photos), size):
-            yield from self._encode_batch(photos[start : start + size])
+        batches = [photos[start : start + size] for start in range(0, len(photos), size)]
+        for found in self._threads.map(self._encode_batch, batches):
+            yield from found
 
     def _encode_batch(self, photos: Sequence[OpenedPhoto]) -> list[ImageFeatures | ImageError]:
         try:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -12,21 +11,20 @@ from functools import partial
 from pathlib import Path
 
 from glyphseek.images import FoundFile, Unreachable, find_files, has_image_suffix, is_image_file
+from glyphseek.indexing.batches import BatchEncoder, EncodedBatch, calls_at_once
 from glyphseek.indexing.describing import Descriptions
 from glyphseek.indexing.hints import FileHints
 from glyphseek.indexing.ledger import Ledger
 from glyphseek.indexing.loading import Loaded, Loader, PreparedImage
 from glyphseek.indexing.packing import BlobWriter
-from glyphseek.indexing.pipeline import BoundedLine, map_ahead
+from glyphseek.indexing.pipeline import BoundedLine, CallsAhead, map_ahead
 from glyphseek.indexing.report import IndexProgress, Skip, Stage
 from glyphseek.indexing.settings import IndexSettings
 from glyphseek.indexing.tally import Tally
 from glyphseek.indexing.tidying import apply_changes, compare_names
 from glyphseek.indexing.writing import Writer
 from glyphseek.ports import FeatureStore, Model, VectorStore
-from glyphseek.types import ImageFeatures
 
-_LOG = logging.getLogger(__name__)
 _FILES_PER_PROGRESS = 500
 _WRITES_AHEAD = 2
 _HINTS_EVERY_S = 120.0
@@ -54,6 +52,7 @@ class FolderPass:
     _unreadable_names: set[str] = field(default_factory=set[str])
     _unreadable_folders: list[str] = field(default_factory=list[str])
     _hints_saved_s: float = 0.0
+    _model_busy_until_s: float = 0.0
 
     def find(self) -> None:
         """List the folder; files that have not changed since they were indexed are done with here, unread."""
@@ -82,18 +81,21 @@ class FolderPass:
             clock=self.clock,
         )
         self._hints_saved_s = self.clock()
-        with ThreadPoolExecutor(1, "glyphseek-write") as executor:
-            line = BoundedLine(executor, bound=_WRITES_AHEAD)
+        calls = calls_at_once(self.settings.batch_images)
+        with (
+            ThreadPoolExecutor(1, "glyphseek-write") as writing,
+            ThreadPoolExecutor(calls, "glyphseek-encode") as encoding,
+        ):
+            line = BoundedLine(writing, bound=_WRITES_AHEAD)
+            encoder = BatchEncoder(model=self.model, ledger=self.ledger, clock=self.clock)
+            ahead = CallsAhead(encoding, encoder.encode, bound=calls)
             try:
                 with closing(self._batches(line, writer)) as batches:
                     for batch in batches:
-                        images, features = self._encode(batch)
-                        line.submit(partial(writer.write, images, features))
-                        self.tally.done += len(batch)
-                        self._tell(Stage.INDEXING)
-                        self._save_hints_now_and_then()
+                        self._hand_on(ahead.call(batch), line, writer)
+                self._hand_on(ahead.rest(), line, writer)
             finally:
-                self._commit_the_rest(line, writer)
+                self._keep_the_rest(ahead, line, writer)
         self._tell(Stage.INDEXING)
 
     def tidy(self) -> None:
@@ -112,11 +114,29 @@ class FolderPass:
             self.tally.skips += part.skipped
             self._tell(Stage.TIDYING)
 
-    def _commit_the_rest(self, line: BoundedLine, writer: Writer) -> None:
+    def _hand_on(self, batches: Iterable[EncodedBatch], line: BoundedLine, writer: Writer) -> None:
+        """Give what the model encoded to the writer, and tell of it."""
+        for batch in batches:
+            line.submit(partial(writer.write, batch.images, batch.features))
+            tally = self.tally
+            tally.done += batch.size
+            tally.encoded += len(batch.images)
+            tally.encoder_seconds += max(0.0, batch.ended_s - max(batch.begun_s, self._model_busy_until_s))
+            self._model_busy_until_s = max(batch.ended_s, self._model_busy_until_s)
+            self._tell(Stage.INDEXING)
+            self._save_hints_now_and_then()
+
+    def _keep_the_rest(
+        self, ahead: CallsAhead[Sequence[PreparedImage], EncodedBatch], line: BoundedLine, writer: Writer
+    ) -> None:
+        """Wait for what the model was given before the run was ended, and commit all that is not committed yet."""
         try:
-            line.finish(writer.commit)
+            self._hand_on(ahead.rescue(), line, writer)
         finally:
-            self.tally.added = writer.added
+            try:
+                line.finish(writer.commit)
+            finally:
+                self.tally.added = writer.added
 
     def _sort_in(self, file: FoundFile) -> None:
         content_hash = self.hints.find(file.name, file.stamp)
@@ -182,29 +202,6 @@ class FolderPass:
             if loaded.stamp is not None:
                 self.hints.remember(name, loaded.stamp, loaded.content_hash, read_ns=loaded.read_ns)
         return loaded.image
-
-    def _encode(self, batch: Sequence[PreparedImage]) -> tuple[list[PreparedImage], list[ImageFeatures]]:
-        """Return the images that the model could read and their features; after a failure one by one."""
-        begun_s = self.clock()
-        try:
-            encoded = list(batch), self.model.encode_images([image.pixels for image in batch])
-        except Exception:  # noqa: BLE001 - one odd picture must not stop a run, whatever the model raises
-            _LOG.exception("batch_not_encoded images=%d", len(batch))
-            encoded = self._encode_one_by_one(batch)
-        self.tally.encoder_seconds += self.clock() - begun_s
-        self.tally.encoded += len(encoded[0])
-        return encoded
-
-    def _encode_one_by_one(self, batch: Sequence[PreparedImage]) -> tuple[list[PreparedImage], list[ImageFeatures]]:
-        images: list[PreparedImage] = []
-        features: list[ImageFeatures] = []
-        for image in batch:
-            try:
-                features += self.model.encode_images([image.pixels])
-                images.append(image)
-            except Exception as error:  # noqa: BLE001 - as above; the log has it, the report will
-                self.ledger.reject(image.record.content_hash, error)
-        return images, features
 
     def _is_kept(self, name: str) -> bool:
         """Tell of a name that no readable file has now, whether it stays: wished so, or nobody could look."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,7 +63,10 @@ class SceneStageSettings:
 
 
 class SceneStage:
-    """Draws batches of scene windows; `kind` says which losses are trained."""
+    """Draws batches of scene windows; `kind` says which losses are trained.
+
+    `make` makes scenes in each renderer process, as a `ReplayPool` wants it; unless given, they are rendered.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class SceneStage:
         kind: SceneLosses = "detector",
         *,
         compute: Compute = ON_CPU,
+        make: Callable[[int], Callable[[], list[TrainingScene]]] | None = None,
     ) -> None:
         self.name: SceneLosses = kind
         self.parts = ("pyramid", "detector")
@@ -77,7 +82,7 @@ class SceneStage:
             self.parts = ("pyramid", "detector", "image_sequence", "text_sequence", "ctc")
         self._settings, self._compute = settings, compute
         self._pool = ReplayPool(
-            partial(make_scenes, settings.width, settings.height, settings.backgrounds),
+            make or partial(make_scenes, settings.width, settings.height, settings.backgrounds),
             capacity=settings.pool,
             workers=settings.workers,
             seed=settings.seed,

@@ -35,7 +35,7 @@ from glyphseek.training.reading.stage import TokenStage, TokenStageSettings
 from glyphseek.training.reading.validation import TokenValidation, WordWindow, word_windows
 from glyphseek.training.rendering import open_crop_renderer
 from glyphseek.training.run import Progress, RunFolder, load_weights
-from glyphseek.training.scenes import make_scenes, read_scene
+from glyphseek.training.scenes import TrainingScene, make_scenes, read_scene
 from glyphseek.training.speed import Speed, measure_speed
 from glyphseek.training.validation import DetectionValidation, WordValidation, held_out_scenes, real_crops
 from glyphseek.training.words import Crop, WordStage, WordStageSettings
@@ -45,6 +45,8 @@ RENDERED_VALIDATION_BATCHES = 30
 VALIDATION_WINDOWS = 400
 
 Trained = TypeVar("Trained", bound=nn.Module)
+MakeScenes = Callable[[int], Callable[[], list[TrainingScene]]]
+"""Called in each renderer process with its seed; returns what gives a batch of scenes at every call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +139,8 @@ def check_start(recipe: Recipe) -> None:
         raise SettingError("--start-from has a trunk already: leave --backbone-weights out")
 
 
-def measure_recipe(recipe: Recipe, *, steps: int) -> Speed:
-    """Return how quickly a stage of TDSL trains, over so many steps; nothing is written.
+def measure_recipe(recipe: Recipe, *, steps: int, make: MakeScenes | None = None) -> Speed:
+    """Return how quickly a stage of TDSL trains, over so many steps; nothing is written. `make` as in `build_stage`.
 
     Raises SettingError for a stage of another method.
     """
@@ -146,7 +148,7 @@ def measure_recipe(recipe: Recipe, *, steps: int) -> Speed:
         raise SettingError(f"stage {recipe.stage} is not measured; stages that are: words, detector, joint")
     check_start(recipe)
     torch.manual_seed(recipe.seed)
-    training, compute = build_stage(recipe, find_preset(recipe.preset)), recipe.compute()
+    training, compute = build_stage(recipe, find_preset(recipe.preset), make=make), recipe.compute()
     loop = LoopSettings(steps=steps, rate=recipe.rate, seed=recipe.seed)
     try:
         network = compute.settle(training.network)
@@ -158,10 +160,6 @@ def measure_recipe(recipe: Recipe, *, steps: int) -> Speed:
 def carry_out(recipe: Recipe, training: Training[Trained], report: Callable[[dict[str, float]], None]) -> Progress:
     """Run the training in the recipe's folder, from where it stopped."""
     stage = training.stage
-    if recipe.start_from is not None:
-        load_weights(training.network, read_model(recipe.start_from))
-    for folder in recipe.start:
-        take_trained_parts(training.network, RunFolder(folder))
     network = recipe.compute().settle(training.network)
     recipe.run.mkdir(parents=True, exist_ok=True)
     (recipe.run / "parts.txt").write_text(" ".join(stage.parts))
@@ -179,6 +177,14 @@ def carry_out(recipe: Recipe, training: Training[Trained], report: Callable[[dic
         return run_stage(network, stage, folder, loop, batch=training.batch, validate=training.validate, report=report)
     finally:
         stage.close()
+
+
+def take_start(network: nn.Module, recipe: Recipe) -> None:
+    """Load what the recipe starts from. Raises ModelNotFound or CheckpointDamaged, best before a stage renders."""
+    if recipe.start_from is not None:
+        load_weights(network, read_model(recipe.start_from))
+    for folder in recipe.start:
+        take_trained_parts(network, RunFolder(folder))
 
 
 def read_model(name: str) -> dict[str, Tensor]:
@@ -205,11 +211,9 @@ def given_settings(recipe: Recipe) -> dict[str, float]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def build_stage(recipe: Recipe, preset: TdslSettings) -> Training[Tdsl]:
-    """Return the training of one stage of TDSL."""
-    network = Tdsl(preset)
-    if recipe.backbone_weights is not None:
-        load_backbone(network, recipe.backbone_weights)
+def build_stage(recipe: Recipe, preset: TdslSettings, *, make: MakeScenes | None = None) -> Training[Tdsl]:
+    """Return the training of one stage of TDSL. `make` makes the scenes of those that train on scenes."""
+    network = build_network(recipe, preset)
     changes: dict[str, Any] = dict(given_settings(recipe))
     if recipe.stage == "words":
         words = replace(
@@ -233,10 +237,19 @@ def build_stage(recipe: Recipe, preset: TdslSettings) -> Training[Tdsl]:
     held_out = [scene for folder in recipe.real for scene in held_out_scenes(folder, preset)]
     return Training(
         network=network,
-        stage=SceneStage(scenes, kind, compute=recipe.compute()),
+        stage=SceneStage(scenes, kind, compute=recipe.compute(), make=make),
         batch=scenes.batch,
         validate=DetectionValidation(held_out),
     )
+
+
+def build_network(recipe: Recipe, preset: TdslSettings) -> Tdsl:
+    """Return the network of TDSL with what the recipe starts from."""
+    network = Tdsl(preset)
+    if recipe.backbone_weights is not None:
+        load_backbone(network, recipe.backbone_weights)
+    take_start(network, recipe)
+    return network
 
 
 def build_token_stage(recipe: Recipe) -> Training[Reader]:
@@ -246,8 +259,10 @@ def build_token_stage(recipe: Recipe) -> Training[Reader]:
         TokenStageSettings(real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed),
         **changes,
     )
+    network = Reader(find_dense_clip(recipe.preset))
+    take_start(network, recipe)
     return Training(
-        network=Reader(find_dense_clip(recipe.preset)),
+        network=network,
         stage=TokenStage(settings),
         batch=settings.batch,
         validate=TokenValidation(validation_windows(recipe, settings)),
@@ -265,6 +280,7 @@ def build_adapter(recipe: Recipe) -> Training[Trainee]:
     write_settings(recipe.run, choice.network)
     cache = recipe.cache or recipe.run / "tokens"
     trainee, stage, validate = build_adapter_stage(network, recipe.real, cache, settings)
+    take_start(trainee, recipe)
     return Training(network=trainee, stage=stage, batch=settings.batch, validate=validate, weight_decay=0.0)
 
 

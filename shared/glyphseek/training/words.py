@@ -64,21 +64,28 @@ class WordStageSettings:
 class WordStage:
     """Draws batches of crops and computes the loss of the sequence modules.
 
+    `make` makes crops in each renderer process, as a `ReplayPool` wants it; unless given, they are rendered.
     Raises SettingError for a preset whose sequence module reads the feature pyramid.
     """
 
     name = "words"
     parts = ("image_sequence", "text_sequence", "ctc")
 
-    def __init__(self, preset: TdslSettings, settings: WordStageSettings, *, compute: Compute = ON_CPU) -> None:
+    def __init__(
+        self,
+        preset: TdslSettings,
+        settings: WordStageSettings,
+        *,
+        compute: Compute = ON_CPU,
+        make: Callable[[int], Callable[[], list[Crop]]] | None = None,
+    ) -> None:
         if preset.roi_source != "image":
             raise SettingError(f"{preset.name} reads words from the pyramid, not from crops; its stage is 'joint'")
         self._settings, self._compute = settings, compute
         self._size = (preset.roi_rows, preset.roi_columns)
         self._margin = preset.roi_margin
-        make = partial(make_crops, *self._size, settings.backgrounds)
         self._pool = ReplayPool(
-            make,
+            make or partial(make_crops, *self._size, settings.backgrounds),
             capacity=settings.pool,
             workers=settings.workers,
             seed=settings.seed,

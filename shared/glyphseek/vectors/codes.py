@@ -1,10 +1,11 @@
 """Vectors as bytes, and how far an inner product of bytes may lie from the true one: proven, not measured.
 
 A row x is kept as x = scale * code + rest, with codes in [-127, 127] and the length of the rest known. A query is
-written with two such codes, coarse and fine, so that next to nothing is left of it. The inner product of the coded
-parts is a sum of integers, and by Cauchy and Schwarz what it leaves out is at most |query| * |rest| and a little:
+written with one such code, or with two, coarse and fine, so that next to nothing is left of it. The inner product of
+the coded parts is a sum of integers, and by Cauchy and Schwarz what it leaves out is little:
 
     <q, x> = <q', x - rest> + <q', rest> + <q - q', x>      with q' the coded query
+    |<q', rest>| <= |q'| * |rest|,  |<q - q', x>| <= |q - q'| * |x|
 
 R rows, Q queries, D width.
 """
@@ -36,12 +37,12 @@ class RowCodes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryCodes:
-    """Queries as bytes: all coarse codes, then all fine ones.
+    """Queries as bytes: all coarse codes, then all fine ones if there are any.
 
     lengths_Q: a length that neither the query nor its coded part exceeds. `share`: what is left of a query, in lengths.
     """
 
-    codes_SD: Codes  # S = 2Q
+    codes_SD: Codes  # S = Q or 2Q
     scales_Q: FloatArray
     lengths_Q: FloatArray
     share: float
@@ -57,36 +58,39 @@ def encode_rows(vectors_RD: FloatArray) -> RowCodes:
     return RowCodes(codes_RD=codes_RD.astype(np.int8), measures_R3=measures_R3.astype(np.float32))
 
 
-def encode_queries(vectors_QD: FloatArray) -> QueryCodes:
-    """Return queries as bytes, coarse and fine."""
+def encode_queries(vectors_QD: FloatArray, *, is_fine: bool = True) -> QueryCodes:
+    """Return queries as bytes, coarse and fine, or coarse only: half the work, with bounds about twice as wide."""
     scales_Q = _scales(vectors_QD)
     exact_QD = vectors_QD.astype(np.float64) / scales_Q[:, None]
-    coarse_QD = np.rint(exact_QD)
-    fine_QD = np.clip(np.rint((exact_QD - coarse_QD) * _FINER), -_LEVELS, _LEVELS)
-    coded_QD = (coarse_QD + fine_QD / _FINER) * scales_Q[:, None]
-    left_Q = np.linalg.norm(vectors_QD - coded_QD, axis=1)
+    codes = [np.rint(exact_QD)]
+    coded_QD = codes[0]
+    if is_fine:
+        codes.append(np.clip(np.rint((exact_QD - coded_QD) * _FINER), -_LEVELS, _LEVELS))
+        coded_QD = coded_QD + codes[1] / _FINER
+    left_Q = np.linalg.norm(vectors_QD - coded_QD * scales_Q[:, None], axis=1)
     lengths_Q = np.linalg.norm(vectors_QD.astype(np.float64), axis=1) + left_Q
     shares_Q = np.divide(left_Q, lengths_Q, out=np.zeros_like(left_Q), where=lengths_Q > 0)
     return QueryCodes(
-        codes_SD=np.concatenate([coarse_QD, fine_QD]).astype(np.int8),
+        codes_SD=np.concatenate(codes).astype(np.int8),
         scales_Q=scales_Q.astype(np.float32),
         lengths_Q=(lengths_Q * _ROUNDING).astype(np.float32),
         share=float(shares_Q.max(initial=0.0)) * _ROUNDING,
     )
 
 
-def bound_products(sums_RS: FloatArray, queries: QueryCodes, measures_R3: FloatArray) -> FloatArray:
-    """Return `upper_RQ`, which no inner product exceeds; takes `sums_RS`, the inner products of codes, and changes it.
+def bound_products(sums_SR: FloatArray, queries: QueryCodes, measures_R3: FloatArray) -> FloatArray:
+    """Return `upper_QR`, which no inner product exceeds; takes `sums_SR`, the inner products of codes, and changes it.
 
-    No inner product, as float32 arithmetic of any order gives it, is below `upper_RQ - 2 * lengths_Q * slack_of(...)`
+    No inner product, as float32 arithmetic of any order gives it, is below `upper_QR - 2 * lengths_Q * slack_of(...)`
     either.
     """
     count = len(queries.scales_Q)
-    sums_RS *= np.concatenate([queries.scales_Q, queries.scales_Q / np.float32(_FINER)])
-    upper_RQ = sums_RS[:, :count] + sums_RS[:, count:]
-    upper_RQ *= measures_R3[:, :1]
-    upper_RQ += slack_of(measures_R3, queries)[:, None] * queries.lengths_Q
-    return upper_RQ
+    upper_QR, fine_QR = sums_SR[:count], sums_SR[count:]
+    if len(fine_QR):
+        upper_QR += np.multiply(fine_QR, np.float32(1 / _FINER), out=fine_QR)
+    upper_QR *= np.multiply.outer(queries.scales_Q, measures_R3[:, 0])
+    upper_QR += np.multiply.outer(queries.lengths_Q, slack_of(measures_R3, queries))
+    return upper_QR
 
 
 def slack_of(measures_R3: FloatArray, queries: QueryCodes) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from glyphseek.types import RowHit
 from glyphseek.vectors.scan_table import TableHit
@@ -13,7 +14,7 @@ def order_hits(found: Sequence[TableHit], *, limit: int, has_instances: bool) ->
 
     `found` must hold every row that equals the last of them. Without instances a row stands for its whole image.
     """
-    best = sorted(found, key=lambda hit: (-hit.similarity, hit.image.record.image_id, hit.instance))[:limit]
+    best = _order(found)[:limit]
     return [
         RowHit(
             image_id=hit.image.record.image_id,
@@ -22,3 +23,9 @@ def order_hits(found: Sequence[TableHit], *, limit: int, has_instances: bool) ->
         )
         for hit in best
     ]
+
+
+def _order(found: Sequence[TableHit]) -> list[TableHit]:
+    if len({hit.similarity for hit in found}) == len(found):
+        return sorted(found, key=attrgetter("similarity"), reverse=True)
+    return sorted(found, key=lambda hit: (-hit.similarity, hit.image.record.image_id, hit.instance))

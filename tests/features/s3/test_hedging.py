@@ -8,22 +8,30 @@ import pytest
 
 from glyphseek.features.s3.hedging import Hedge
 
+FEWEST = 32  # reads that a hedge learns from before it asks for anything twice
+
 
 class Reads:
-    """Reads that take the seconds, or fail with the errors, that they were given, one after the other."""
+    """Reads that take the seconds, or fail with the errors, that they were given, one after the other.
 
-    def __init__(self, *outcomes: float | Exception) -> None:
+    None is a read that takes until a second one has begun, however late that is.
+    """
+
+    def __init__(self, *outcomes: float | Exception | None) -> None:
         self._outcomes = list(outcomes)
         self.begun = 0
         self.cancelled = 0
+        self.both = asyncio.Event()
 
     async def __call__(self) -> int:
         self.begun += 1
+        if self.begun == 2:
+            self.both.set()
         number, outcome = self.begun, self._outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
         try:
-            await asyncio.sleep(outcome)
+            await (self.both.wait() if outcome is None else asyncio.sleep(outcome))
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -35,11 +43,12 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def trained(share: float = 1.0) -> Hedge:
-    """A hedge that knows of many fast reads."""
-    hedge = Hedge(share)
-    quick: Callable[[], Awaitable[int]] = Reads(*[0.0] * 40)
-    for _ in range(40):
+    """A hedge that knows of fast reads, of as few as it learns from: until then it asks nothing twice."""
+    hedge = Hedge(share, clock=lambda: 0.0)
+    quick: Callable[[], Awaitable[int]] = Reads(*[0.0] * FEWEST)
+    for _ in range(FEWEST):
         await hedge.run(quick)
+    assert hedge.delay_s() == (0.005 if share else None)
     return hedge
 
 
@@ -65,7 +74,7 @@ def test_a_slow_read_is_overtaken_by_a_second_one_and_cancelled() -> None:
 
 def test_a_slow_read_that_is_still_first_counts() -> None:
     async def work() -> None:
-        hedge, reads = await trained(), Reads(0.1, 30)
+        hedge, reads = await trained(), Reads(None, 30)
         assert await hedge.run(reads) == 1
         assert (hedge.sent, hedge.won) == (1, 0)
 
@@ -74,8 +83,9 @@ def test_a_slow_read_that_is_still_first_counts() -> None:
 
 def test_one_of_two_reads_may_fail() -> None:
     async def work() -> None:
-        hedge, reads = await trained(), Reads(0.1, OSError("the second"))
+        hedge, reads = await trained(), Reads(None, OSError("the second"))
         assert await hedge.run(reads) == 1
+        assert reads.begun == 2
 
     run(work())
 
@@ -93,9 +103,11 @@ def test_a_read_that_fails_at_once_is_not_asked_twice() -> None:
 def test_cancelling_cancels_both_reads() -> None:
     async def work() -> None:
         hedge, reads = await trained(), Reads(30, 30)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await hedge.run(reads)
+        running = asyncio.ensure_future(hedge.run(reads))
+        await reads.both.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
         await asyncio.sleep(0)
         assert (reads.begun, reads.cancelled) == (2, 2)
 
@@ -105,9 +117,9 @@ def test_cancelling_cancels_both_reads() -> None:
 def test_second_requests_are_at_most_their_share_and_a_few_saved_up() -> None:
     async def work() -> None:
         hedge = await trained(share=0.05)
-        for seconds in (0.04, 0.08, 0.16, 0.32):
-            await hedge.run(Reads(seconds, seconds))
-        assert hedge.sent == int(0.05 * 44)
+        for _ in range(10):
+            await hedge.run(Reads(0.1, 0.1))
+        assert hedge.sent == int(0.05 * (FEWEST + 10))
 
     run(work())
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from models.cayn.toy import random_image, toy_network
 
 from glyphseek.errors import QueryError
@@ -58,6 +59,24 @@ def test_an_image_has_the_same_features_alone_and_in_a_batch() -> None:
         alone = encoder.encode_images([image])[0]
         for one, other in zip(parts_of(alone), parts_of(features), strict=True):
             np.testing.assert_allclose(other, one, atol=1e-4)
+
+
+def test_images_encoded_side_by_side_have_exactly_the_features_of_each_alone() -> None:
+    images = [random_image(*shape, seed) for seed, shape in enumerate([(64, 96), (33, 50), (60, 90), (40, 60)] * 3)]
+    before = torch.get_num_threads()
+    try:
+        found: list[list[ImageFeatures]] = []
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            encoder = make_encoder()
+            found += [[encoder.encode_images([image])[0] for image in images], encoder.encode_images(images)]
+    finally:
+        torch.set_num_threads(before)
+
+    for others in found:
+        for one, other in zip(found[0], others, strict=True):
+            for array, same in zip(parts_of(one), parts_of(other), strict=True):
+                assert np.array_equal(array, same)
 
 
 def test_no_images_have_no_features() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -151,6 +153,45 @@ def test_an_image_has_the_same_features_alone_and_in_a_batch() -> None:
     for image, features in zip(images, together, strict=True):
         assert features.instances is not None
         assert np.array_equal(features.instances.vectors_ND, instances_of(encoder, image).vectors_ND)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_images_encoded_side_by_side_have_exactly_the_features_of_each_alone(precision: Precision) -> None:
+    images = [random_image(200 + 8 * seed, 260, seed) for seed in range(6)]
+    before = torch.get_num_threads()
+    try:
+        found: list[list[Instances]] = []
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            encoder = make_encoder(SMALL, precision)
+            found += [[instances_of(encoder, image) for image in images]]
+            found += [[one.instances for one in encoder.encode_images(images) if one.instances is not None]]
+    finally:
+        torch.set_num_threads(before)
+
+    for others in found:
+        for one, other in zip(found[0], others, strict=True):
+            assert len(one) > 0
+            assert np.array_equal(one.vectors_ND, other.vectors_ND)
+            assert np.array_equal(one.boxes_N4, other.boxes_N4)
+            assert np.array_equal(one.scores_N, other.scores_N)
+
+
+def test_a_word_does_not_wait_behind_images() -> None:
+    encoder = make_encoder()
+    may_end, at_work = threading.Event(), threading.Event()
+
+    def encode(_: int) -> bool:
+        at_work.set()
+        return may_end.wait(60)
+
+    with ThreadPoolExecutor(1) as caller:
+        busy = caller.submit(encoder._threads.map, encode, range(4))  # pyright: ignore[reportPrivateUsage]
+        assert at_work.wait(10)
+        assert len(encoder.encode_terms([Term(text="open")])) == 1
+        assert not busy.done()
+        may_end.set()
+        assert all(busy.result())
 
 
 def test_an_image_without_detections_has_no_instances() -> None:

@@ -118,8 +118,10 @@ def test_a_late_stage_is_left_out_within_its_own_limit(running: Served, reranker
 
 
 def test_a_stage_leaves_some_of_a_short_deadline_to_answer_without_it(running: Served, reranker: LateReranker) -> None:
-    answer = search(running, "grids", {"X-Deadline-Ms": "200"})
-    assert answer.status_code in (200, 504)  # a busy machine may need the rest for other things
+    reranker.waited_s.clear()
+    while not reranker.waited_s:  # a busy machine may need all of the time for what comes before
+        answer = search(running, "grids", {"X-Deadline-Ms": "200"})
+        assert answer.status_code in (200, 504)  # or the rest for what comes after
     assert reranker.waited_s[-1] <= 0.18
 
 

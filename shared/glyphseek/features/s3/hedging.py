@@ -72,5 +72,7 @@ async def _wait_for_success(reads: set[asyncio.Future[T]]) -> asyncio.Future[T]:
     while True:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for one in done:
-            if not waiting or one.exception() is None:
+            if one.exception() is None:
                 return one
+        if not waiting:
+            return done.pop()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from glyphseek.errors import QueryError
 from glyphseek.models.cayn.letterbox import letterbox, round_up
 from glyphseek.models.cayn.network import Cayn
 from glyphseek.models.cayn.scorer import MapScorer
+from glyphseek.models.photo_threads import PhotoThreads
 from glyphseek.queries import Term, TermKind
 from glyphseek.tokens import PackedTokens, TokenCodebook
 from glyphseek.types import (
@@ -47,7 +48,7 @@ class CaynEncoder:
         self._device = torch.device(device)
         self._card = card
         self._codebook = codebook
-        self._lock = threading.Lock()
+        self._threads = PhotoThreads(device)
 
     @property
     def card(self) -> ModelCard:
@@ -61,12 +62,12 @@ class CaynEncoder:
     def encode_images(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
         """Return for each prepared image its vector of unit norm and the token map of its own part of the grid.
 
-        Images of one padded shape are encoded together, so that nobody is padded for the sake of another.
+        On a CPU several are encoded side by side, each as if it were alone; on other devices those of one padded shape
+        together, so that nobody is padded for the sake of another.
         """
-        features: dict[int, ImageFeatures] = {}
-        with self._lock, torch.inference_mode():
-            for group in group_by_shape(images, self._network.backbone.pixel_multiple):
-                features |= zip(group, self._encode_group([images[i] for i in group]), strict=True)
+        groups = self._group(images)
+        encoded = self._threads.map(lambda group: self._encode_group([images[i] for i in group]), groups)
+        features = dict(zip(chain.from_iterable(groups), chain.from_iterable(encoded), strict=True))
         return [features[i] for i in range(len(images))]
 
     def encode_terms(self, terms: Sequence[Term]) -> list[TermFeatures]:
@@ -77,7 +78,7 @@ class CaynEncoder:
         """
         for term in terms:
             self._check(term)
-        with self._lock, torch.inference_mode():
+        with torch.inference_mode():
             return [self._encode_text(term.text) for term in terms]
 
     @property
@@ -96,7 +97,12 @@ class CaynEncoder:
             scorer = MapScorer(self._network, maps, self._card.calibration)
             return scorer.score(terms, with_attention=with_attention)
 
-    def _encode_group(self, images: Sequence[RgbImage]) -> Iterator[ImageFeatures]:
+    def _group(self, images: Sequence[RgbImage]) -> list[list[int]]:
+        if self._device.type == "cpu":
+            return [[i] for i in range(len(images))]
+        return group_by_shape(images, self._network.backbone.pixel_multiple)
+
+    def _encode_group(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
         network = self._network
         pixels, is_padding = letterbox(images, multiple=network.backbone.pixel_multiple)
         tokens_BHWC, is_padding_BHW = network.backbone.image_tokens(
@@ -105,15 +111,15 @@ class CaynEncoder:
         likelihood_BHW = network.backbone.text_likelihood(tokens_BHWC)
         encoded = network.encode_tokens(tokens_BHWC, is_padding_BHW)
         local_BHWE = encoded.local_BNE.unflatten(1, tokens_BHWC.shape[1:3])
+        features: list[ImageFeatures] = []
         for index in range(len(images)):
             rows, columns = content_size(is_padding_BHW[index])
-            yield ImageFeatures(
-                global_vector_D=to_numpy(encoded.global_BE[index]),
-                token_map=TokenMap(
-                    tokens_HWE=to_numpy(local_BHWE[index, :rows, :columns]),
-                    text_likelihood_HW=to_numpy(likelihood_BHW[index, :rows, :columns]),
-                ),
+            token_map = TokenMap(
+                tokens_HWE=to_numpy(local_BHWE[index, :rows, :columns]),
+                text_likelihood_HW=to_numpy(likelihood_BHW[index, :rows, :columns]),
             )
+            features.append(ImageFeatures(global_vector_D=to_numpy(encoded.global_BE[index]), token_map=token_map))
+        return features
 
     def _encode_text(self, text: str) -> TermFeatures:
         encoded = self._network.encode_texts([text])

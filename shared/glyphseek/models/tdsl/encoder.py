@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+<<<<<<< HEAD
 from glyphseek.errors import CheckpointDamaged, QueryError
 from glyphseek.models.precision import choose_precision, count_in_bfloat16
 from glyphseek.models.tdsl.network import Tdsl
@@ -52,7 +52,7 @@ class TdslEncoder:
         self._settings = network.settings
         self._device = torch.device(device)
         self._card = card
-        self._lock = threading.Lock()
+        self._threads = PhotoThreads(device)
 
     @property
     def card(self) -> ModelCard:
@@ -69,9 +69,8 @@ class TdslEncoder:
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
     def encode_images(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
-        """Return the words found in each prepared image; images are encoded one by one, so a batch changes nothing."""
-        with self._lock, torch.inference_mode():
-            return [ImageFeatures(instances=self._encode_image(image)) for image in images]
+        """Return the words found in each prepared image: on a CPU several side by side, each as if it were alone."""
+        return self._threads.map(self._encode_image, images)
 
     def encode_terms(self, terms: Sequence[Term]) -> list[TermFeatures]:
         """Return one variant for a word, and for a prefix one for every length of `PREFIX_GROWTHS`.
@@ -80,18 +79,23 @@ class TdslEncoder:
         """
         for term in terms:
             self._check(term)
-        with self._lock, torch.inference_mode():
+        with torch.inference_mode():
             return [TermFeatures(vectors_VD=self._encode_term(term)) for term in terms]
 
-    def _encode_image(self, image: RgbImage) -> Instances:
+    def _encode_image(self, image: RgbImage) -> ImageFeatures:
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._device).permute(2, 0, 1)
         found = find_words(self._network, pixels)
-        return Instances(
+        instances = Instances(
             vectors_ND=to_numpy(found.vectors_ND),
             boxes_N4=to_numpy(found.boxes_N4),
             scores_N=to_numpy(found.scores_N),
             letters_NSA=None if self._card.letters is None else to_letters(found.letters_NSA),
+=======
+        instances = Instances(
+            vectors_ND=to_numpy(found.vectors_ND), boxes_N4=to_numpy(found.boxes_N4), scores_N=to_numpy(found.scores_N)
+>>>>>>> main
         )
+        return ImageFeatures(instances=instances)
 
     def _encode_term(self, term: Term) -> FloatArray:
         if term.kind is not TermKind.PREFIX:
