@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-<<<<<<< HEAD
 from glyphseek.errors import CheckpointDamaged, QueryError
+from glyphseek.models.photo_threads import PhotoThreads
 from glyphseek.models.precision import choose_precision, count_in_bfloat16
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.reading import find_words
@@ -90,10 +90,6 @@ class TdslEncoder:
             boxes_N4=to_numpy(found.boxes_N4),
             scores_N=to_numpy(found.scores_N),
             letters_NSA=None if self._card.letters is None else to_letters(found.letters_NSA),
-=======
-        instances = Instances(
-            vectors_ND=to_numpy(found.vectors_ND), boxes_N4=to_numpy(found.boxes_N4), scores_N=to_numpy(found.scores_N)
->>>>>>> main
         )
         return ImageFeatures(instances=instances)
 
