@@ -25,8 +25,10 @@ from glyphseek.types import Calibration, FloatArray, LetterScale
 LICENCE = "Apache-2.0"
 UNCALIBRATED = Calibration(slope=10.0, offset=-7.0, threshold=0.5)
 UNCALIBRATED_LETTERS = LetterScale(slope=0.04, offset=1.0)
-FAINT = -60.0
-"""Least logarithm that a calibration looks at: below it lie words that nothing in a photo resembles."""
+FAINT = -12.0
+"""Least logarithm that a calibration tells apart. Below it a word is in one photo of a thousand, whatever the letters
+say (it was not found, or read quite wrongly); a curve through all of that is too low where letters are sure. On 216
+held-out photos the mean loss is .0204 down to -60, .0176 to -14, .0173 to -12 and .0174 to -10."""
 CONFIDENT = 0.5
 """An answer is confident when its word is more likely there than not."""
 

@@ -20,6 +20,7 @@ from glyphseek.models.checkpoint import Manifest, load_manifest, load_weights, s
 from glyphseek.models.loading import SHIPPED
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.reading import FoundWords, find_words
+from glyphseek.models.tdsl.settings import ALPHABET
 from glyphseek.training.cayn.starting import start_network
 from glyphseek.training.packaging import UNCALIBRATED
 
@@ -50,6 +51,7 @@ def found(*words: tuple[tuple[float, float, float, float], float]) -> FoundWords
         boxes_N4=torch.tensor([box for box, _ in words]),
         scores_N=torch.tensor([score for _, score in words]),
         vectors_ND=torch.nn.functional.normalize(torch.randn(len(words), TINY.reader.vector_width), dim=1),
+        letters_NSA=torch.zeros(len(words), TINY.reader.sequence_columns, len(ALPHABET) + 1),
     )
 
 
