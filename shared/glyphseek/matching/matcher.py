@@ -162,13 +162,9 @@ def _check_letters(instances: Instances, alphabet: str) -> None:
 def _exact_similarities(
     plan: QueryPlan, terms: Sequence[TermFeatures], images: Sequence[Instances], card: ModelCard
 ) -> list[FloatArray]:
-    """Return the (T, N) similarities of each image, computed for all of them at once: by letters where they tell."""
-    if not images:
-        return []
-    joined = term_similarities(plan.terms, terms, np.concatenate([one.vectors_ND for one in images]))
-    ends = np.cumsum([len(one) for one in images])[:-1]
-    similarities = np.split(joined, ends, axis=1)
-    if card.letters is None:
+    """Return the (T, N) similarities of each image, by letters where they tell."""
+    similarities = [term_similarities(plan.terms, terms, one.vectors_ND) for one in images]
+    if card.letters is None or not images:
         return similarities
     for row, term in enumerate(plan.terms):
         if is_spelt(term):

@@ -77,7 +77,8 @@ def _read_word(codes: list[int], letters_NSA: LetterArray) -> NDArray[np.float64
     places_SLN, may_skip_L1 = _lay_out(codes, letters_NSA)
     paths_LN = _begin(places_SLN)
     for seen_LN in places_SLN[1:]:
-        paths_LN = _step(paths_LN, may_skip_L1) * seen_LN
+        paths_LN = _step(paths_LN, may_skip_L1)
+        paths_LN *= seen_LN
     return paths_LN[-1] + paths_LN[-2]
 
 
@@ -88,7 +89,8 @@ def _read_prefix(codes: list[int], letters_NSA: LetterArray) -> NDArray[np.float
     reached_N = paths_LN[-2].copy()
     paths_LN[-2:] = 0.0
     for seen_LN in places_SLN[1:]:
-        paths_LN = _step(paths_LN, may_skip_L1) * seen_LN
+        paths_LN = _step(paths_LN, may_skip_L1)
+        paths_LN *= seen_LN
         reached_N += paths_LN[-2]
         paths_LN[-2:] = 0.0
     return reached_N
@@ -100,7 +102,8 @@ def _lay_out(codes: list[int], letters_NSA: LetterArray) -> tuple[NDArray[np.flo
     signs_L[1::2] = codes
     may_skip_L1 = np.zeros((len(signs_L), 1))
     may_skip_L1[3::2, 0] = [after != before for before, after in pairwise(codes)]
-    return _PROBABILITIES[letters_NSA.transpose(1, 2, 0)[:, signs_L]], may_skip_L1
+    seen_SLN = np.ascontiguousarray(letters_NSA[:, :, signs_L].transpose(1, 2, 0))
+    return np.take(_PROBABILITIES, seen_SLN), may_skip_L1
 
 
 def _begin(places_SLN: NDArray[np.float64]) -> NDArray[np.float64]:
