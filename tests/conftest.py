@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from integration.servers import stop_shared
 from xdist.dsession import LoadFileScheduling
 from xdist.remote import Producer
 
@@ -45,6 +47,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _file_of(item).startswith(tuple(f"{folder}/" for folder in OTHER_PROCESSES)):
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Stop the shared Milvus after the last test that needs it: with the galleries of all it never rests."""
+    yield
+    if _file_of(item) in MILVUS and (nextitem is None or _file_of(nextitem) not in MILVUS):
+        stop_shared("milvus")
 
 
 def _place(item: pytest.Item) -> int:
