@@ -22,8 +22,8 @@ MILVUS = (
     "vectors/test_milvus_generations.py",
     "vectors/test_milvus_server.py",
 )
-"""Files whose tests share a Milvus: one worker runs them, since a Milvus takes a third of a core even when idle."""
-SLOW = ("training/", "end_to_end/", "integration/", "serving/", "cli/", "models/")
+"""Files whose tests share a Milvus: one worker runs them: with ten galleries it takes a third of a core at rest."""
+SLOW = ("training/", "end_to_end/", "integration/", "serving/", "cli/", "models/", "load_tests/", "datasets/")
 """Where files that take long are: they begin early, so that no worker is left alone with one at the end."""
 
 
