@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         matcher = Matcher(DirectoryFeatureStore(folder / "blobs"), card=CARD)
         gallery = Gallery(searcher=Searcher(model, vectors, matcher=matcher), lines=lines)
         print(
-            f"{options.images} images, {options.words} words each; first search {_time(gallery.searcher, 'w1')[0]:.0f} ms"
+            f"{options.images} images of {options.words} words; first search {_time(gallery.searcher, 'w1')[0]:.0f} ms"
         )
         print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: above 1 the figures are too high")
         print(f"{'kind':<10}" + "".join(f"{name:>8}" for name in _COLUMNS) + "   ms")

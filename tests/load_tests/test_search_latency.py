@@ -19,7 +19,7 @@ def test_a_gallery_that_is_kept_is_searched_again(tmp_path: Path, capsys: pytest
     assert main(command) in (0, 1)
     again = capsys.readouterr().out
     assert first.startswith("built in ")
-    assert again.startswith("30 images, 6 words each; first search ")
+    assert again.startswith("30 images of 6 words; first search ")
     for kind in ("word", "two words", "phrase", "prefix", "tolerant", "not"):
         assert f"\n{kind} " in again
     assert main([*command, "--images", "31"]) == 2
