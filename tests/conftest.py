@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from integration.servers import stop_shared
 from xdist.dsession import LoadFileScheduling
 from xdist.remote import Producer
 
@@ -20,8 +22,8 @@ MILVUS = (
     "vectors/test_milvus_generations.py",
     "vectors/test_milvus_server.py",
 )
-"""Files whose tests share a Milvus: one worker runs them, since a Milvus takes a third of a core even when idle."""
-SLOW = ("training/", "end_to_end/", "integration/", "serving/", "cli/", "models/")
+"""Files whose tests share a Milvus: one worker runs them: with ten galleries it takes a third of a core at rest."""
+SLOW = ("training/", "end_to_end/", "integration/", "serving/", "cli/", "models/", "load_tests/", "datasets/")
 """Where files that take long are: they begin early, so that no worker is left alone with one at the end."""
 
 
@@ -45,6 +47,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _file_of(item).startswith(tuple(f"{folder}/" for folder in OTHER_PROCESSES)):
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Stop the shared Milvus after each file that needs it: the more galleries one keeps, the slower it is."""
+    yield
+    if _file_of(item) in MILVUS and (nextitem is None or nextitem.path != item.path):
+        stop_shared("milvus")
 
 
 def _place(item: pytest.Item) -> int:

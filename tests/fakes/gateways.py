@@ -139,7 +139,7 @@ class Served:
         self._thread = threading.Thread(target=self._run, name="gateway")
         self._thread.start()
         assert self._listening.wait(20)
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.doors.http_port}", timeout=20)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.doors.http_port}", timeout=90)
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.doors.grpc_port}")
         self.search = search_service_pb2_grpc.SearchServiceStub(self.channel)
         self.ingest = ingest_service_pb2_grpc.IngestServiceStub(self.channel)

@@ -22,7 +22,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="module")
 def own_milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Milvus that no test of another module relies on to keep running."""
-    server = found(lambda: start_milvus(tmp_path_factory.mktemp("milvus")))
+    """A Milvus that no test of another module relies on to keep running.
+
+    Started again after a kill, it waits until the leases of its former parts are over: 10 s, where 30 are usual.
+    """
+    server = found(lambda: start_milvus(tmp_path_factory.mktemp("milvus"), "common.session.ttl=10"))
     yield server
     server.kill()

@@ -183,6 +183,13 @@ def shared_ceph() -> Server:
     return _share("ceph", start_ceph)
 
 
+def stop_shared(name: str) -> None:
+    """Kill a server that the tests of this run shared, if there is one; who asks for it again has a new one."""
+    shared = _SHARED.pop(name, None)
+    if isinstance(shared, Server):
+        shared.kill()
+
+
 def wait_until_answers(store: VectorStore, *, patience_s: float = 180.0) -> None:
     """Return when a store whose server was started again answers. Raises what it raised last, after the patience."""
     end = time.monotonic() + patience_s

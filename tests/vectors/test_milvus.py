@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -322,3 +323,14 @@ def test_a_full_disk_is_a_named_error_and_loses_nothing(tmp_path: Path) -> None:
         pytest.skip(f"may not mount a small disk here: {found.stderr.strip()}")
     assert found.returncode == 0, found.stderr
     assert found.stdout.startswith("full: no space left to write")
+
+
+def test_the_garbage_collector_leaves_a_searched_store_alone_until_it_is_closed(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.put([make_record(f"{number:03}") for number in range(300)], [rows(axis(0))] * 300)
+    before = gc.get_freeze_count()
+    with opened(tmp_path) as store:
+        assert gc.get_freeze_count() == before
+        store.search(rows(axis(0)), 1)
+        assert gc.get_freeze_count() >= before + 3 * 300
+    assert gc.get_freeze_count() == 0

@@ -26,7 +26,7 @@ OLD, NEW = make_card(name="old", fingerprint="aa" * 16), make_card(name="new", f
 
 @pytest.fixture(scope="module")
 def settings() -> MilvusSettings:
-    return MilvusSettings(uri=milvus_uri(), index=IndexSettings(kind=IndexKind.FLAT), partitions=2)
+    return MilvusSettings(uri=milvus_uri(), timeout_s=60, index=IndexSettings(kind=IndexKind.FLAT), partitions=2)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ HOUR_S = 3600.0
 
 @pytest.fixture(scope="module")
 def settings() -> MilvusSettings:
-    return MilvusSettings(uri=milvus_uri(), index=IndexSettings(kind=IndexKind.FLAT), partitions=2)
+    return MilvusSettings(uri=milvus_uri(), timeout_s=60, index=IndexSettings(kind=IndexKind.FLAT), partitions=2)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from glyphseek.types import RgbImage
 _DEEP_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _16_BIT_MAXIMUM = 65535
+_ROWS_AT_ONCE = 32
 
 
 def to_rgb(image: Image.Image) -> RgbImage:
@@ -26,7 +27,21 @@ def to_rgb(image: Image.Image) -> RgbImage:
         return _flatten(image)
     if image.mode == "LAB":
         raise ImageUnsupported("the colour space CIE Lab is not read; convert the photo to RGB")
-    return np.array(image.convert("RGB"))
+    return _copy_out(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _copy_out(image: Image.Image) -> RgbImage:
+    """Return an RGB image's pixels, copied a few rows at a time.
+
+    Pillow's way to numpy first makes the whole image twice more; taking memory from the system for these took longer
+    than decoding a JPEG of 1280 x 720: all together 8.6 ms, and 4.4 so.
+    """
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _ROWS_AT_ONCE):
+        bottom = min(height, top + _ROWS_AT_ONCE)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return pixels
 
 
 def _flatten(image: Image.Image) -> RgbImage:

@@ -36,11 +36,11 @@ class IndexSettings:
     codec: how vectors and tokens are stored in blobs; residual codecs need a model with a codebook. keep_likelihood:
     tokens of a text likelihood below it are not stored; 0 stores all, and so do models without likelihood. limits:
     bounds of one photo. longer_side: pixels that the model reads, if known; JPEGs of twice that are decoded at a
-    fraction of their size. batch_images: photos for one call of the model. decode_threads: two hide the decoding behind
-    a model on the CPU; more only compete with it. commit_images and commit_s: rows are committed when either is
-    reached, so a kill loses at most that much of encoding (blobs already written are used again). keep_missing: photos
-    that are no longer in the folder stay in the gallery. allow_move: the gallery may have been made from another
-    folder, whose photos are then treated as deleted.
+    fraction of their size. batch_images: photos for one call of the model, which is given the next one before a call
+    ends. decode_threads: two hide the decoding behind a model on the CPU; more only compete with it. commit_images and
+    commit_s: rows are committed when either is reached, so a kill loses at most that much of encoding (blobs already
+    written are used again). keep_missing: photos that are no longer in the folder stay in the gallery. allow_move: the
+    gallery may have been made from another folder, whose photos are then treated as deleted.
     """
 
     codec: CodecName = CodecName.FP16

@@ -9,10 +9,15 @@ shows and the next owner removes.
 The database is where rows are kept. Searches go over a copy of the vectors in this process (see ScanTable): the
 database makes a pass over all of them for every query vector, the copy one for all vectors of a query, and over a
 quarter of the bytes. Answers are exact. A copy that is missing, old or damaged is made again from the rows.
+
+A store that is searched is there to stay, and is many objects: three for each image. From its first search until it is
+closed the garbage collector leaves what there was by then alone (`gc.freeze`, for the whole process). It went through
+all of it, 75 ms for 10,000 images, in one of a dozen searches for a prefix, each of which makes thousands of hits.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
@@ -165,6 +170,7 @@ class MilvusLiteStore:
         if self._table is not None:
             self._table.close()
             self._table = None
+            gc.unfreeze()
         self._on_close.close()
 
     def _put_at_once(self, table: ScanTable, records: Sequence[ImageRecord], vectors: Sequence[FloatArray]) -> None:
@@ -191,6 +197,7 @@ class MilvusLiteStore:
             with self._writing:
                 table = self._table or self._read_table()
                 self._table = table
+                gc.freeze()
         return table
 
     def _read_table(self) -> ScanTable:

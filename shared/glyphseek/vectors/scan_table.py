@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -152,15 +153,17 @@ class ScanTable:
         self._light([place for place in hidden if place is not None], is_shown=False)
         self._moment = self._take_moment()
 
-    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[TableHit]]:
-        """Return for each query the `limit` largest inner products of shown rows, and all that equal the last of them.
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> Iterator[list[TableHit]]:
+        """Yield for each query the `limit` largest inner products of shown rows, and all that equal the last of them.
 
-        Only rows of images whose metadata `where` matches count. In no order. Raises GalleryDamaged when a row is not
+        Only rows of images whose metadata `where` matches count. In no order. All of one moment, that of the call.
+        Raises, at once, GalleryDamaged when a row is not
         what was written; the table is to be discarded then.
         """
         moment = self._moment
         rows = moment.rows_where(where)
-        return [_name(moment, found) for found in find_largest(rows, vectors_QD, limit, self._pool)]
+        # One list at a time: the garbage collector goes through what is alive, and a search makes thousands of hits.
+        return map(partial(_name, moment), find_largest(rows, vectors_QD, limit, self._pool))
 
     def tidied(self, catalogue: Catalogue) -> ScanTable:
         """Return this table, or a smaller one that takes its place when most rows are no longer shown.

@@ -43,7 +43,7 @@ class Deployment:
 
 @pytest.fixture(scope="module")
 def deployment() -> Iterator[Deployment]:
-    milvus = MilvusSettings(uri=milvus_uri(), timeout_s=20, index=IndexSettings(kind=IndexKind.FLAT), partitions=1)
+    milvus = MilvusSettings(uri=milvus_uri(), timeout_s=60, index=IndexSettings(kind=IndexKind.FLAT), partitions=1)
     s3 = make_s3_settings(found(shared_minio))
     make_bucket(s3)
     features = S3FeatureStore(s3)
