@@ -2,12 +2,12 @@
 
     python load_tests/search_latency.py [--images 10000] [--words 10] [--searches 200] [--folder FOLDER | --keep FOLDER]
 
-Vectors come in clusters, one for each word of a vocabulary with Zipf frequencies, so that frequent words fill whole
-answers and rare ones do not. Each kind of query is asked `--searches` times after a warm-up; the table gives the
-percentiles of the whole search and the medians of its stages. The gallery is opened again before it is searched, and
-the first search is told apart; `--keep` keeps it for later runs. `cpu` is the median of the processor time that all
-threads of this process took, which other processes lengthen less than the time that passed. Exits with 1 when a kind
-misses `thresholds.toml`.
+Words are matched by vectors and letters, as those of `tdsl-small` are. Vectors come in clusters, one for each word of a
+vocabulary with Zipf frequencies, so that frequent words fill whole answers and rare ones do not. Each kind of query is
+asked `--searches` times after a warm-up; the table gives the percentiles of the whole search and the medians of its
+stages. The gallery is opened again before it is searched, and the first search is told apart; `--keep` keeps it for
+later runs. `cpu` is the median of the processor time that all threads of this process took, which other processes
+lengthen less than the time that passed. Exits with 1 when a kind misses `thresholds.toml`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ from glyphseek.types import (
     ImageFeatures,
     ImageRecord,
     Instances,
+    LetterArray,
+    LetterScale,
     ModelCard,
     RgbImage,
     TermFeatures,
@@ -58,7 +60,9 @@ CARD = ModelCard(
     max_query_characters=15,
     understands_meaning=False,
     calibration=Calibration(slope=20.0, offset=-14.0, threshold=0.5),
+    letters=LetterScale(slope=0.04, offset=0.95),
 )
+COLUMNS = 32  # of a word's letters, as tdsl-small has them
 
 
 class ClusterModel:
@@ -163,7 +167,7 @@ def _fill(
         arrays: list[FloatArray] = []
         for number in range(start, min(start + BATCH_IMAGES, len(lines))):
             image_id = f"{(number * 2654435761) % 2**32:08x}"
-            found = _write(model.words_WD[lines[number]], random)
+            found = _write(lines[number], model.words_WD[lines[number]], random)
             blob = pack(ImageFeatures(instances=found), codec=CodecName.FP16, fingerprint=CARD.fingerprint)
             features.put(blob_key(CARD.fingerprint, image_id), blob)
             records.append(_record(image_id, len(lines[number])))
@@ -171,7 +175,7 @@ def _fill(
         vectors.put(records, arrays)
 
 
-def _write(words_ND: FloatArray, random: np.random.Generator) -> Instances:
+def _write(words: Sequence[int], words_ND: FloatArray, random: np.random.Generator) -> Instances:
     """Return an image of these words on lines of five."""
     count = len(words_ND)
     noise_ND = _unit(random.standard_normal(words_ND.shape)) * random.uniform(*NOISE, (count, 1))
@@ -179,7 +183,23 @@ def _write(words_ND: FloatArray, random: np.random.Generator) -> Instances:
     left, top = 0.05 + 0.18 * column, 0.05 + 0.1 * row
     boxes_N4 = np.stack([left, top, left + 0.16, top + 0.06], axis=1).astype(np.float32)
     scores_N = np.full(count, 0.9, dtype=np.float32)
-    return Instances(vectors_ND=_unit(words_ND + noise_ND), boxes_N4=boxes_N4, scores_N=scores_N)
+    return Instances(
+        vectors_ND=_unit(words_ND + noise_ND),
+        boxes_N4=boxes_N4,
+        scores_N=scores_N,
+        letters_NSA=_spell([f"w{word}" for word in words], random),
+    )
+
+
+def _spell(words: Sequence[str], random: np.random.Generator) -> LetterArray:
+    """Return letters that spell the words, three columns for each character; other signs are faint."""
+    blank = len(CARD.alphabet)
+    letters_NSA = random.integers(80, 256, (len(words), COLUMNS, blank + 1), dtype=np.uint8)
+    for word, letters_SA in zip(words, letters_NSA, strict=True):
+        signs = np.full(COLUMNS, blank)
+        signs[1 : 3 * len(word) : 3] = [CARD.alphabet.index(character) for character in word]
+        letters_SA[np.arange(COLUMNS), signs] = 1
+    return letters_NSA
 
 
 def _record(image_id: str, words: int) -> ImageRecord:
