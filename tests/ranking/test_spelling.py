@@ -74,7 +74,12 @@ def test_a_word_is_as_probable_as_torch_has_it(word: str) -> None:
     codes = torch.tensor([[alphabet.index(sign) for sign in word]] * 6)
     kept = torch.from_numpy(letters_NSA.astype(np.float64)) * -LETTER_STEP
     expected = -torch.nn.functional.ctc_loss(
-        kept.transpose(0, 1), codes, [32] * 6, [len(word)] * 6, blank=len(alphabet), reduction="none"
+        kept.transpose(0, 1),
+        codes,
+        torch.full((6,), 32),
+        torch.full((6,), len(word)),
+        blank=len(alphabet),
+        reduction="none",
     )
     np.testing.assert_allclose(spell(Term(text=word), letters_NSA, alphabet), expected.numpy(), rtol=1e-5)
 
