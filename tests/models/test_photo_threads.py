@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
@@ -185,3 +186,9 @@ def test_a_forked_process_encodes_with_threads_of_its_own() -> None:
     done = subprocess.run([sys.executable, "-c", IN_A_FORK], env=environment, timeout=120, check=False)
 
     assert done.returncode == 0
+
+
+def test_opencv_shrinks_a_photo_in_one_thread() -> None:
+    cv2.setNumThreads(2)
+    PhotoThreads("cpu")
+    assert cv2.getNumThreads() == 1

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import cv2
 import torch
 
 T = TypeVar("T")
@@ -28,9 +29,13 @@ class PhotoThreads:
     On another device than the CPU, and where torch counts with one thread, photos are encoded one at a time, in the
     threads that ask. However many threads ask, no more photos than that are at work, which bounds the memory. The
     threads end with this object; a process that is forked begins its own.
+
+    OpenCV, which shrinks photos beside this, is told to take one thread for each too, in the whole process: its own
+    threads wait in busy loops on the cores that photos are encoded on.
     """
 
     def __init__(self, device: str) -> None:
+        cv2.setNumThreads(1)
         self._count = torch.get_num_threads() if torch.device(device).type == "cpu" else 1
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
