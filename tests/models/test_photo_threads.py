@@ -1,36 +1,16 @@
 from __future__ import annotations
 
 import gc
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import cv2
 import pytest
 import torch
 
 from glyphseek.models.photo_threads import PhotoThreads
-
-SHARED = Path(__file__).parents[2] / "shared"
-IN_A_FORK = """
-import os, sys, torch
-from glyphseek.models.photo_threads import PhotoThreads
-torch.set_num_threads(2)
-threads = PhotoThreads("cpu")
-layer = torch.nn.Conv2d(3, 8, 3)
-photos = list(torch.rand(4, 3, 64, 64))
-before = threads.map(layer, photos)
-child = os.fork()
-same = all(torch.equal(one, other) for one, other in zip(before, threads.map(layer, photos)))
-if child == 0:
-    os._exit(0 if same else 1)
-sys.exit(os.waitpid(child, 0)[1] or (0 if same else 2))
-"""
 
 
 @pytest.fixture
@@ -57,7 +37,7 @@ def test_answers_are_in_the_order_of_the_photos_whatever_ends_first(threads: Pho
 
     def encode(photo: int) -> int:
         if photo == 0:
-            assert first_may_end.wait(10)
+            assert first_may_end.wait(60)
         else:
             first_may_end.set()
         return photo * photo
@@ -67,7 +47,7 @@ def test_answers_are_in_the_order_of_the_photos_whatever_ends_first(threads: Pho
 
 
 def test_photos_of_one_call_and_of_several_are_encoded_at_the_same_time(threads: PhotoThreads) -> None:
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def meet(_photo: int) -> int:
         return both.wait()
@@ -102,7 +82,7 @@ def test_however_many_ask_no_more_photos_are_at_work_than_there_are_threads(two_
 
 
 def test_torch_counts_alone_with_each_photo_and_as_before_everywhere_else(threads: PhotoThreads) -> None:
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def encode(_photo: int) -> tuple[int, bool]:
         both.wait()
@@ -114,7 +94,7 @@ def test_torch_counts_alone_with_each_photo_and_as_before_everywhere_else(thread
 
 
 def test_many_models_that_begin_at_once_leave_the_setting_as_it_was(two_threads: None) -> None:
-    all_begin = threading.Barrier(8, timeout=10)
+    all_begin = threading.Barrier(8, timeout=60)
 
     def begin(_: int) -> list[int]:
         threads = PhotoThreads("cpu")
@@ -142,7 +122,7 @@ def test_where_photos_gain_nothing_from_company_the_caller_encodes_them(
 
 def test_after_a_failure_those_that_have_not_begun_never_do(threads: PhotoThreads) -> None:
     begun: list[int] = []
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
     has_failed = threading.Event()
 
     def encode(photo: int) -> None:
@@ -151,7 +131,7 @@ def test_after_a_failure_those_that_have_not_begun_never_do(threads: PhotoThread
             both.wait()
         if photo == 0:
             raise ValueError("odd picture")
-        assert has_failed.wait(10)
+        assert has_failed.wait(60)
 
     def encode_many() -> None:
         try:
@@ -177,15 +157,6 @@ def test_threads_end_with_the_object_that_began_them(two_threads: None) -> None:
     for worker in workers:
         worker.join(10)
         assert not worker.is_alive()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_forked_process_encodes_with_threads_of_its_own() -> None:
-    environment = {**os.environ, "PYTHONPATH": str(SHARED), "PYTHONWARNINGS": "ignore::DeprecationWarning"}
-
-    done = subprocess.run([sys.executable, "-c", IN_A_FORK], env=environment, timeout=120, check=False)
-
-    assert done.returncode == 0
 
 
 def test_opencv_shrinks_a_photo_in_one_thread() -> None:

@@ -7,7 +7,6 @@ has the same features whatever is encoded beside it, in one call or in several.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,7 @@ class PhotoThreads:
 
     On another device than the CPU, and where torch counts with one thread, photos are encoded one at a time, in the
     threads that ask. However many threads ask, no more photos than that are at work, which bounds the memory. The
-    threads end with this object; a process that is forked begins its own.
+    threads end with this object. A process that has encoded photos must not be forked: threads do not survive that.
 
     OpenCV, which shrinks photos beside this, is told to take one thread for each too, in the whole process: its own
     threads wait in busy loops on the cores that photos are encoded on.
@@ -39,7 +38,6 @@ class PhotoThreads:
         self._count = torch.get_num_threads() if torch.device(device).type == "cpu" else 1
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
-        self._process = os.getpid()
 
     def map(self, encode: Callable[[T], R], photos: Sequence[T]) -> list[R]:
         """Return `encode(photo)` for each, in their order, in inference mode; raises what the first to fail raised.
@@ -63,8 +61,7 @@ class PhotoThreads:
 
     def _begun(self) -> ThreadPoolExecutor:
         with self._lock:
-            if self._pool is None or self._process != os.getpid():
-                self._process = os.getpid()
+            if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._count, "glyphseek-photo", _count_alone)
             return self._pool
 
