@@ -15,7 +15,7 @@ from glyphseek.ranking.plan import Alternative, QueryPlan, Unit, plan_query
 from glyphseek.ranking.reading import adjacency
 from glyphseek.ranking.regions import Regions, find_regions, share_of_highest
 from glyphseek.ranking.similarity import ABSENT_SIMILARITY, bound_scores, forgive, probabilities, term_similarities
-from glyphseek.ranking.spelling import is_spelt, spell, spelt_similarities
+from glyphseek.ranking.spelling import is_spelt, spell, spell_text, spelt_similarities
 
 __all__ = [
     "ABSENT_SIMILARITY",
@@ -36,6 +36,7 @@ __all__ = [
     "probabilities",
     "share_of_highest",
     "spell",
+    "spell_text",
     "spelt_similarities",
     "term_similarities",
 ]

@@ -42,6 +42,11 @@ def spell(term: Term, letters_NSA: LetterArray, alphabet: str) -> FloatArray:
         return np.maximum(np.log(read(codes, letters_NSA)), np.float32(_LEAST_LOG))
 
 
+def spell_text(term: Term, letters_NSA: LetterArray, scores_N: FloatArray, alphabet: str) -> FloatArray:
+    """Return (N,) logarithms of the probability that an instance is text, by its score, and spells the term."""
+    return spell(term, letters_NSA, alphabet) + np.log(np.maximum(scores_N, np.float32(_LEAST_SCORE)))
+
+
 def spelt_similarities(
     term: Term, similarities: Sequence[FloatArray], images: Sequence[Instances], *, alphabet: str, scale: LetterScale
 ) -> list[FloatArray]:
@@ -54,7 +59,7 @@ def spelt_similarities(
     looked_at = [np.argsort(-one, kind="stable")[:MOST_SPELLED] for one in similarities]
     letters_NSA = np.concatenate([_letters_of(one)[places] for one, places in zip(images, looked_at, strict=True)])
     scores_N = np.concatenate([one.scores_N[places] for one, places in zip(images, looked_at, strict=True)])
-    told_N = spell(term, letters_NSA, alphabet) + np.log(np.maximum(scores_N, _LEAST_SCORE))
+    told_N = spell_text(term, letters_NSA, scores_N, alphabet)
     spelt_N = np.minimum(scale.slope * told_N + scale.offset, 1.0).astype(np.float32)
     ends = np.cumsum([len(places) for places in looked_at])[:-1]
     answers: list[FloatArray] = []

@@ -15,7 +15,7 @@ from glyphseek.models.tdsl.encoder import TdslEncoder, make_card
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings, find_preset
 from glyphseek.queries import Term
-from glyphseek.ranking import spell
+from glyphseek.ranking import spell_text
 from glyphseek.training.annotated import AnnotatedPhoto, read_annotated_photos
 from glyphseek.training.recipe import take_trained_parts
 from glyphseek.training.run import RunFolder
@@ -129,8 +129,7 @@ def compare_with(
     similarities_Q = (typed_QD @ instances.vectors_ND.T).max(1)
     if instances.letters_NSA is None:
         return Compared(similarities_Q=similarities_Q, logarithms_Q=np.full(len(terms), FAINT, np.float32))
-    weights_N = np.log(np.maximum(instances.scores_N, 1e-6))
-    told = [(spell(term, instances.letters_NSA, ALPHABET) + weights_N).max() for term in terms]
+    told = [spell_text(term, instances.letters_NSA, instances.scores_N, ALPHABET).max() for term in terms]
     return Compared(similarities_Q=similarities_Q, logarithms_Q=np.maximum(told, FAINT).astype(np.float32))
 
 
