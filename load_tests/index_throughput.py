@@ -1,6 +1,6 @@
 """Images/s of indexing beside those of the bare model forward, in one process on the same photos.
 
-    python load_tests/index_throughput.py PHOTOS [--model ID] [--images 64] [--rounds 2] [--batch 4]
+    python load_tests/index_throughput.py PHOTOS [--model ID] [--images 256] [--rounds 2] [--batch 4]
 
 Each round times the forward alone over photos that are already prepared, all in one call (which is fastest: on a CPU
 as many are encoded side by side as torch has threads), then indexes the same files into a fresh gallery in the real
@@ -45,7 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--batch", type=int, default=4)
     arguments = parser.parse_args()

@@ -25,6 +25,7 @@ from PIL import (
 from glyphseek.errors import ImageTooLarge, ImageUnreadable, ImageUnsupported
 from glyphseek.images.files import ImageLimits, check_size, read_file
 from glyphseek.images.formats import HEAD_BYTES, READABLE_FORMATS, sniff_format
+from glyphseek.images.jpegs import decode_sound_jpeg
 from glyphseek.images.pixels import to_rgb
 from glyphseek.types import RgbImage
 
@@ -85,6 +86,10 @@ def decode_image(data: bytes, *, limits: ImageLimits = _DEFAULT_LIMITS, longer_s
         width, height = image.size
         if longer_side is not None and image_format == "JPEG":
             image.draft(None, _draft_size(image.size, longer_side))
+        if image_format == "JPEG" and _is_plain(image, (width, height)):
+            pixels = decode_sound_jpeg(data)
+            if pixels is not None:
+                return Photo(pixels=pixels, width=width, height=height)
         image.load()
         # A TIFF turns itself while loading; the draft, if any, has the sides of the reduced image.
         was_turned = image_format == "TIFF" and _is_sideways(image.size, (width, height))
@@ -130,6 +135,11 @@ def _translated(image_format: str) -> Generator[None]:
 def _draft_size(size: tuple[int, int], longer_side: int) -> tuple[int, int]:
     scale = min(1.0, longer_side / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _is_plain(image: Image.Image, announced: tuple[int, int]) -> bool:
+    """Tell whether the picture is wanted as it lies in the file: whole, in colour, upright."""
+    return image.size == announced and image.mode == "RGB" and _orientation(image) == 1
 
 
 def _is_sideways(loaded: tuple[int, int], announced: tuple[int, int]) -> bool:

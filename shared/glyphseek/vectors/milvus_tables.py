@@ -31,6 +31,8 @@ MAX_PK = 2**63 - 1
 _FORMAT = 1
 ROWS_PER_CALL = 1000
 """Most rows of one call: Milvus Lite 2.5 takes 0.35 s for an insert of 1,000 rows and 24 s for one of 4,000."""
+_VECTORS_PER_INSERT = 250
+"""Vectors of one call: those of 34 words of a photo take the database 3.0 ms in calls of 1,000 and 1.6 ms so."""
 _ROWS_PER_READ = 8000
 _CONNECT_DEADLINE_S = 60.0
 _CONNECT_ATTEMPTS = 20
@@ -131,8 +133,8 @@ class MilvusTables:
 
     def add_vectors(self, pks: Sequence[int], vectors_RD: FloatArray) -> None:
         """Write one row for each primary key and vector."""
-        for start in range(0, len(pks), ROWS_PER_CALL):
-            part = slice(start, start + ROWS_PER_CALL)
+        for start in range(0, len(pks), _VECTORS_PER_INSERT):
+            part = slice(start, start + _VECTORS_PER_INSERT)
             data = [{"pk": pk, "vector": vector_D} for pk, vector_D in zip(pks[part], vectors_RD[part], strict=True)]
             with _translated("write vectors", writing=self._path):
                 self._client.insert(VECTORS, data, retry_times=0)
