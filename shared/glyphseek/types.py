@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,9 +187,11 @@ class ImageRecord:
             object.__setattr__(self, "metadata", Metadata(self.metadata))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowHit:
-    """One answer of a vector search. `instance` is its place in the image's `Instances`, None for a global vector."""
+class RowHit(NamedTuple):
+    """One answer of a vector search. `instance` is its place in the image's `Instances`, None for a global vector.
+
+    A tuple, since a search makes thousands, of which it shows ten: columns are made into them, and back, at once.
+    """
 
     image_id: str
     instance: int | None

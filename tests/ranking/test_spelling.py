@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from glyphseek.errors import InputError
 from glyphseek.queries import Term, TermKind
-from glyphseek.ranking import is_spelt, spell, spelt_similarities
+from glyphseek.ranking import Gathered, is_spelt, spell, spelt_similarities
 from glyphseek.ranking.spelling import MOST_SPELLED
 from glyphseek.types import LETTER_STEP, Instances, LetterArray, LetterScale
 
@@ -126,29 +126,24 @@ def similarities(*values: float) -> NDArray[np.float32]:
 
 
 def test_letters_decide_between_instances_whose_vectors_are_alike() -> None:
-    images = [instances_of(["ab_c_", "abc__"]), instances_of([]), instances_of(["cab__"])]
-    found = spelt_similarities(
-        Term(text="cab"),
-        [similarities(0.9, 0.8), similarities(), similarities(0.1)],
-        images,
-        alphabet=ABC,
-        scale=SCALE,
-    )
-    assert [len(one) for one in found] == [2, 0, 1]
-    assert found[2][0] > found[0].max() + 0.1
-    assert found[2][0] == pytest.approx(0.7 + 0.02 * float(spell(Term(text="cab"), letters_of(["cab__"]), ABC)[0]))
+    images = Gathered([instances_of(["ab_c_", "abc__"]), instances_of([]), instances_of(["cab__"])])
+    found = spelt_similarities(Term(text="cab"), similarities(0.9, 0.8, 0.1), images, alphabet=ABC, scale=SCALE)
+    assert len(found) == 3
+    assert found[2] > found[:2].max() + 0.1
+    assert found[2] == pytest.approx(0.7 + 0.02 * float(spell(Term(text="cab"), letters_of(["cab__"]), ABC)[0]))
 
 
 def test_a_doubtful_text_counts_less_than_a_sure_one() -> None:
     image = instances_of(["ab___", "ab___"], [1.0, 0.5])
-    (found,) = spelt_similarities(Term(text="ab"), [similarities(0.5, 0.5)], [image], alphabet=ABC, scale=SCALE)
+    found = spelt_similarities(Term(text="ab"), similarities(0.5, 0.5), Gathered([image]), alphabet=ABC, scale=SCALE)
     assert found[0] - found[1] == pytest.approx(0.02 * np.log(2), abs=1e-5)
 
 
 def test_instances_that_are_not_looked_at_are_never_more_similar_than_those_that_are() -> None:
     texts = ["cab__"] * MOST_SPELLED + ["ab___"]
     by_vectors = similarities(*[0.95] * MOST_SPELLED, 0.94)
-    (found,) = spelt_similarities(Term(text="ab"), [by_vectors], [instances_of(texts)], alphabet=ABC, scale=SCALE)
+    image = Gathered([instances_of(texts)])
+    found = spelt_similarities(Term(text="ab"), by_vectors, image, alphabet=ABC, scale=SCALE)
     assert found[-1] <= found[:-1].min()
     best = spell(Term(text="ab"), letters_of(["ab___"]), ABC)[0]
     assert found.max() < SCALE.slope * best + SCALE.offset
@@ -159,4 +154,16 @@ def test_an_image_without_letters_is_refused() -> None:
         vectors_ND=np.eye(1, dtype=np.float32), boxes_N4=np.zeros((1, 4), np.float32), scores_N=np.ones(1, np.float32)
     )
     with pytest.raises(InputError, match="no letters"):
-        spelt_similarities(Term(text="ab"), [similarities(1.0)], [image], alphabet=ABC, scale=SCALE)
+        spelt_similarities(Term(text="ab"), similarities(1.0), Gathered([image]), alphabet=ABC, scale=SCALE)
+
+
+def test_images_say_the_same_together_as_alone() -> None:
+    texts = [["ab___", "cab__", "a_b__", "abc__", "_ab__"], [], ["ab_c_"], ["aab__", "abb__"]]
+    images = [instances_of(one) for one in texts]
+    by_vectors = np.random.default_rng(3).uniform(0, 1, 8).astype(np.float32)
+    together = spelt_similarities(Term(text="ab"), by_vectors, Gathered(images), alphabet=ABC, scale=SCALE)
+    gathered = Gathered(images)
+    for place, image in enumerate(images):
+        part = gathered.part(place)
+        alone = spelt_similarities(Term(text="ab"), by_vectors[part], Gathered([image]), alphabet=ABC, scale=SCALE)
+        np.testing.assert_array_equal(together[part], alone)

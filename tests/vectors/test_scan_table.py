@@ -38,7 +38,10 @@ def catalogue_of(*images: CommittedImage) -> Catalogue:
 
 def find(table: ScanTable, vector: FloatArray, limit: int = 100) -> set[tuple[str, int, float]]:
     (hits,) = table.search(rows(vector), limit)
-    return {(hit.image.record.image_id, hit.instance, hit.similarity) for hit in hits}
+    return {
+        (image.record.image_id, instance, similarity)
+        for image, instance, similarity in zip(hits.images, hits.instances, hits.similarities_F.tolist(), strict=True)
+    }
 
 
 def test_images_are_found_once_they_are_shown(tmp_path: Path, pool: Executor) -> None:

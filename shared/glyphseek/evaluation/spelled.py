@@ -14,7 +14,7 @@ from glyphseek.errors import SettingError
 from glyphseek.evaluation.reranked import BELOW
 from glyphseek.evaluation.scoring import query_words
 from glyphseek.queries import Term
-from glyphseek.ranking import spelt_similarities
+from glyphseek.ranking import Gathered, spelt_similarities, term_similarities
 from glyphseek.types import FloatArray, Instances, ModelCard, TermFeatures
 
 LOWEST = -32.0
@@ -55,8 +55,7 @@ class GallerySpeller:
             raise SettingError(f"{self.card.name} keeps no letters")
         if word not in self.features:
             return np.full(len(images), -1.0, dtype=np.float32)
-        by_vectors = [(self.features[word].vectors_VD @ one.vectors_ND.T).max(axis=0) for one in images]
-        spelt = spelt_similarities(
-            Term(text=word), by_vectors, images, alphabet=self.card.alphabet, scale=self.card.letters
-        )
-        return np.array([one.max() for one in spelt], dtype=np.float32)
+        term, gathered = Term(text=word), Gathered(images)
+        (by_vectors_N,) = term_similarities([term], [self.features[word]], gathered)
+        spelt_N = spelt_similarities(term, by_vectors_N, gathered, alphabet=self.card.alphabet, scale=self.card.letters)
+        return np.maximum.reduceat(spelt_N, gathered.places[:-1])

@@ -17,6 +17,7 @@ from glyphseek.matching.result import MatchCandidate, MatchedImage, Matching
 from glyphseek.matching.settings import MatcherSettings
 from glyphseek.ports import FeatureStore
 from glyphseek.ranking import (
+    Gathered,
     QueryPlan,
     bound_scores,
     is_spelt,
@@ -126,16 +127,18 @@ class Matcher:
     ) -> list[MatchedImage]:
         """Return the images that may be wanted, best first: scored from the highest bound down, as far as the bar."""
         image_ids = sorted(found)
-        similarities = _exact_similarities(plan, terms, [found[one] for one in image_ids], self._card)
+        gathered = Gathered([found[one] for one in image_ids])
+        similarities_TN = _exact_similarities(plan, terms, gathered, self._card)
+        bounds_I = bound_scores(plan, gathered.best(similarities_TN), self._card.calibration)
         matched: list[MatchedImage] = []
-        for place, bound in _order_by_bound(plan, similarities, self._card):
-            if not bar.admit(bound):
+        for place in np.argsort(-bounds_I, kind="stable").tolist():
+            if not bar.admit(float(bounds_I[place])):
                 break
             image_id = image_ids[place]
             match = match_image(
                 plan,
-                similarities[place],
-                found[image_id].boxes_N4,
+                similarities_TN[:, gathered.part(place)],
+                gathered.images[place].boxes_N4,
                 aspect=aspects[image_id],
                 calibration=self._card.calibration,
             )
@@ -160,28 +163,17 @@ def _check_letters(instances: Instances, alphabet: str) -> None:
 
 
 def _exact_similarities(
-    plan: QueryPlan, terms: Sequence[TermFeatures], images: Sequence[Instances], card: ModelCard
-) -> list[FloatArray]:
-    """Return the (T, N) similarities of each image, by letters where they tell."""
-    similarities = [term_similarities(plan.terms, terms, one.vectors_ND) for one in images]
-    if card.letters is None or not images:
-        return similarities
-    for row, term in enumerate(plan.terms):
-        if is_spelt(term):
-            by_vectors = [one[row] for one in similarities]
-            spelt = spelt_similarities(term, by_vectors, images, alphabet=card.alphabet, scale=card.letters)
-            for similarities_TN, spelt_N in zip(similarities, spelt, strict=True):
-                similarities_TN[row] = spelt_N
-    return similarities
-
-
-def _order_by_bound(plan: QueryPlan, similarities: Sequence[FloatArray], card: ModelCard) -> list[tuple[int, float]]:
-    """Return the places of images with the score they cannot pass, highest first, equal ones in their order."""
-    if not similarities:
-        return []
-    best_TI = np.stack([one.max(axis=1, initial=-1.0) for one in similarities], axis=1)
-    bounds_I = bound_scores(plan, best_TI, card.calibration)
-    return [(int(place), float(bounds_I[place])) for place in np.argsort(-bounds_I, kind="stable")]
+    plan: QueryPlan, terms: Sequence[TermFeatures], gathered: Gathered, card: ModelCard
+) -> FloatArray:
+    """Return the (T, N) similarities of instances, by letters where they tell."""
+    similarities_TN = term_similarities(plan.terms, terms, gathered)
+    if card.letters is not None:
+        for row, term in enumerate(plan.terms):
+            if is_spelt(term):
+                similarities_TN[row] = spelt_similarities(
+                    term, similarities_TN[row], gathered, alphabet=card.alphabet, scale=card.letters
+                )
+    return similarities_TN
 
 
 def _weigh(instances: Instances) -> int:

@@ -1,6 +1,7 @@
 """Pure scoring: from similarities and boxes to the probability that an image answers a query, and where.
 
 plan        the query as rows of a similarity matrix
+gathered    the words of several images in one row
 similarity  vectors to similarities, similarities to probabilities
 spelling    letters to similarities
 fusion      cosine and match probability of a reranked image to one score
@@ -10,6 +11,7 @@ matching    one image: one-to-one matching, phrases, what must not be there
 """
 
 from glyphseek.ranking.fusion import fuse
+from glyphseek.ranking.gathered import Gathered
 from glyphseek.ranking.matching import ImageMatch, TermMatch, match_image
 from glyphseek.ranking.plan import Alternative, QueryPlan, Unit, plan_query
 from glyphseek.ranking.reading import adjacency
@@ -20,6 +22,7 @@ from glyphseek.ranking.spelling import is_spelt, spell, spell_text, spelt_simila
 __all__ = [
     "ABSENT_SIMILARITY",
     "Alternative",
+    "Gathered",
     "ImageMatch",
     "QueryPlan",
     "Regions",

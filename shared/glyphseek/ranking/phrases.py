@@ -31,8 +31,10 @@ def read_phrase(probable_PN: FloatArray, near_NN: FloatArray, absent: float) -> 
     `near_NN` is as `adjacency` returns it, `absent` the probability of a word that no instance answers.
     """
     words, instances = probable_PN.shape
-    probable = _pad(probable_PN, (0, words), absent)
-    near = _pad(near_NN, (words, words), APART)
+    probable = np.full((words, instances + words), absent, dtype=np.float32)
+    probable[:, :instances] = probable_PN
+    near = np.full((instances + words, instances + words), APART, dtype=np.float32)
+    near[:instances, :instances] = near_NN
     places = np.argsort(-probable[0], kind="stable")[:BEAM, None]
     scores = probable[0][places[:, 0]]
     for word in range(1, words):
@@ -45,7 +47,3 @@ def read_phrase(probable_PN: FloatArray, near_NN: FloatArray, absent: float) -> 
     return Reading(
         probability=float(scores[0]), places=tuple(int(one) if one < instances else None for one in places[0])
     )
-
-
-def _pad(values: FloatArray, after: tuple[int, int], value: float) -> FloatArray:
-    return np.pad(values, ((0, after[0]), (0, after[1])), constant_values=value)

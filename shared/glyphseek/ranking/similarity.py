@@ -11,7 +11,9 @@ import numpy as np
 from scipy.special import expit
 
 from glyphseek.queries import Term
+from glyphseek.ranking.gathered import Gathered
 from glyphseek.ranking.plan import Alternative, QueryPlan, Unit
+from glyphseek.ranking.reading import APART
 from glyphseek.types import Calibration, FloatArray, TermFeatures
 
 ABSENT_SIMILARITY = 0.0
@@ -31,11 +33,19 @@ def forgive(similarities: FloatArray, term: Term) -> FloatArray:
     return similarities + np.float32(forgiveness(term)) if term.edits else similarities
 
 
-def term_similarities(terms: Sequence[Term], features: Sequence[TermFeatures], vectors_ND: FloatArray) -> FloatArray:
-    """Return the (T, N) similarity of each term to each instance: best variant, tolerance added."""
-    similarities_TN = np.empty((len(terms), len(vectors_ND)), dtype=np.float32)
-    for row, (term, feature) in enumerate(zip(terms, features, strict=True)):
-        similarities_TN[row] = forgive((feature.vectors_VD @ vectors_ND.T).max(axis=0), term)
+def term_similarities(terms: Sequence[Term], features: Sequence[TermFeatures], gathered: Gathered) -> FloatArray:
+    """Return the (T, N) similarity of each term to each instance: best variant, tolerance added.
+
+    Each image is compared by itself, so that what is said of it does not depend on the others.
+    """
+    variants_DV = np.concatenate([one.vectors_VD for one in features]).T
+    products_NV = np.empty((len(gathered), variants_DV.shape[1]), dtype=np.float32)
+    for place, image in enumerate(gathered.images):
+        np.matmul(image.vectors_ND, variants_DV, out=products_NV[gathered.part(place)])
+    firsts = np.cumsum([0, *(len(one.vectors_VD) for one in features[:-1])])
+    similarities_TN = np.ascontiguousarray(np.maximum.reduceat(products_NV, firsts, axis=1).T)
+    for row, term in enumerate(terms):
+        similarities_TN[row] = forgive(similarities_TN[row], term)
     return similarities_TN
 
 
@@ -47,17 +57,23 @@ def probabilities(similarities: FloatArray, calibration: Calibration) -> FloatAr
 def bound_scores(plan: QueryPlan, best_TI: FloatArray, calibration: Calibration) -> FloatArray:
     """Return for each image a score that `match_image` does not pass, from the best similarity of each term in it.
 
-    It leaves out what can only lower the score: that words need instances of their own, the places of a phrase's words,
-    and what must not be there. For a query of one word it is the score.
+    It leaves out what can only lower the score: that words need instances of their own, the places of a phrase's words
+    that are there, and what must not be there. For a query of one word it is the score.
     """
-    probable_TI = probabilities(np.maximum(best_TI, ABSENT_SIMILARITY), calibration)
-    return np.max([_bound_alternative(one, probable_TI) for one in plan.alternatives], axis=0)
+    probable_TI = probabilities(best_TI, calibration)
+    absent = probabilities(np.full(1, ABSENT_SIMILARITY, dtype=np.float32), calibration)[0]
+    return np.max([_bound_alternative(one, probable_TI, absent) for one in plan.alternatives], axis=0)
 
 
-def _bound_alternative(alternative: Alternative, probable_TI: FloatArray) -> FloatArray:
-    return np.prod([_bound_unit(unit, probable_TI) for unit in alternative.required], axis=0)
+def _bound_alternative(alternative: Alternative, probable_TI: FloatArray, absent: np.float32) -> FloatArray:
+    return np.prod([_bound_unit(unit, probable_TI, absent) for unit in alternative.required], axis=0)
 
 
-def _bound_unit(unit: Unit, probable_TI: FloatArray) -> FloatArray:
-    apart_I = probable_TI[list(unit.rows)].prod(axis=0)
-    return apart_I if unit.joined is None else np.maximum(apart_I, probable_TI[unit.joined])
+def _bound_unit(unit: Unit, probable_TI: FloatArray, absent: np.float32) -> FloatArray:
+    rows_PI = probable_TI[list(unit.rows)]
+    apart_I = np.maximum(rows_PI, absent).prod(axis=0)
+    if not unit.is_phrase:
+        return apart_I
+    # All words are found, at best next to each other; or one is not, and is apart from the others.
+    bound_I = np.maximum(rows_PI.prod(axis=0), np.float32(APART) * apart_I)
+    return bound_I if unit.joined is None else np.maximum(bound_I, probable_TI[unit.joined])

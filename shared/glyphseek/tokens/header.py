@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import lru_cache
 
 from glyphseek.errors import BlobDamaged, BlobForeign, InputError
 from glyphseek.tokens.codecs import CODECS, CodecName
@@ -23,9 +24,11 @@ from glyphseek.tokens.layout import HEADER_BYTES, BlobHeader
 
 MAGIC = b"GSFB"
 
-_LAYOUT_1 = struct.Struct("<4sIHBBB3x16sHHIHHHH")
-_LAYOUT_3 = struct.Struct("<4sIHBBB3x16s16sHHIHHHHIHH8x")
-_START = struct.Struct("<4sIHBB")
+_START = struct.Struct("<4sIH")
+_VERSION = struct.Struct("<HBB")
+# From the version on, where the checksum begins.
+_LAYOUT_1 = struct.Struct("<HBBB3x16sHHIHHHH")
+_LAYOUT_3 = struct.Struct("<HBBB3x16s16sHHIHHHHIHH8x")
 _CHECKED_FROM = 8
 _HAS_GLOBAL, _HAS_INSTANCES, _HAS_TOKENS, _HAS_LIKELIHOOD, _IS_MASKED, _HAS_LETTERS = 1, 2, 4, 8, 16, 32
 _LARGEST_SIDE, _LARGEST_COUNT = 2**16 - 1, 2**32 - 1
@@ -35,7 +38,7 @@ _NAMES = {(codec.code, codec.dtype_code): name for name, codec in CODECS.items()
 
 def join_blob(header: BlobHeader, payload: bytes) -> bytes:
     """Return header, checksum and payload as one blob. Raises InputError for a shape or fingerprint it cannot hold."""
-    checked = _start_of(header)[_CHECKED_FROM:] + payload
+    checked = _checked_of(header) + payload
     return MAGIC + struct.pack("<I", zlib.crc32(checked)) + checked
 
 
@@ -46,11 +49,13 @@ def read_header(blob: bytes) -> BlobHeader:
     """
     if len(blob) < HEADER_BYTES[1]:
         raise BlobDamaged(f"blob has {len(blob)} bytes, its header alone has {HEADER_BYTES[1]}")
-    magic, crc, version, code, dtype_code = _START.unpack_from(blob)
+    magic, crc, version = _START.unpack_from(blob)
     if magic != MAGIC:
         raise BlobDamaged(f"blob starts with {magic!r}, expected {MAGIC!r}")
-    codec = _NAMES.get((code, dtype_code))
-    header = None if version not in HEADER_BYTES or codec is None else _parse(blob, version, codec)
+    header_bytes = HEADER_BYTES.get(version, 0)
+    if len(blob) < header_bytes:
+        raise BlobDamaged(f"blob has {len(blob)} bytes, its header alone has {header_bytes}")
+    header, is_consistent = _parse(blob[_CHECKED_FROM:header_bytes])
     if header is not None and len(blob) != header.sections.end:
         raise BlobDamaged(f"blob has {len(blob)} bytes, its shapes need {header.sections.end}")
     found = zlib.crc32(memoryview(blob)[_CHECKED_FROM:])
@@ -59,9 +64,10 @@ def read_header(blob: bytes) -> BlobHeader:
     if version not in HEADER_BYTES:
         raise BlobForeign(f"blob has format version {version}, expected {' or '.join(map(str, HEADER_BYTES))}")
     if header is None:
+        _, code, dtype_code = _VERSION.unpack_from(blob, _CHECKED_FROM)
         known = ", ".join(f"{known.code}/{known.dtype_code} ({name})" for name, known in CODECS.items())
         raise BlobForeign(f"blob has codec {code} with element type {dtype_code}, known are {known}")
-    if version > 1 and _start_of(header)[_CHECKED_FROM:] != blob[_CHECKED_FROM : HEADER_BYTES[version]]:
+    if not is_consistent:
         raise BlobDamaged("blob has a header that contradicts itself")
     return header
 
@@ -85,8 +91,8 @@ def parse_fingerprint(fingerprint: str) -> bytes:
     return bytes.fromhex(fingerprint)
 
 
-def _start_of(header: BlobHeader) -> bytes:
-    """Return the header's bytes of version 2 or the one that is written, with a checksum of zero."""
+def _checked_of(header: BlobHeader) -> bytes:
+    """Return the header's bytes under the checksum, of version 2 or the one that is written."""
     codec = CODECS[header.codec]
     instances, instance_width = header.instances_shape or (0, 0)
     map_sides = header.tokens_shape or (0, 0, 0)
@@ -95,8 +101,6 @@ def _start_of(header: BlobHeader) -> bytes:
     if max(sides) > _LARGEST_SIDE or max(instances, header.stored_tokens) > _LARGEST_COUNT:
         raise InputError(f"a blob holds widths and map sides up to {_LARGEST_SIDE}, these are {sides}")
     return _LAYOUT_3.pack(
-        MAGIC,
-        0,
         header.version,
         codec.code,
         codec.dtype_code,
@@ -122,13 +126,27 @@ def _kinds_of(header: BlobHeader) -> int:
     )
 
 
-def _parse(blob: bytes, version: int, codec: CodecName) -> BlobHeader | None:
-    """Return what the header states, None when it has no sense in this version."""
-    return _parse_1(blob, codec) if version == 1 else _parse_3(blob, version, codec)
+@lru_cache(maxsize=1024)
+def _parse(checked: bytes) -> tuple[BlobHeader | None, bool]:
+    """Return what the bytes of a header under the checksum state, and whether they agree with each other.
+
+    None when they have no sense in their version. Headers of one model differ by counts alone, so that of thousands of
+    blobs few are parsed. Raises BlobDamaged for what no blob can be.
+    """
+    if not checked:
+        return None, True
+    version, code, dtype_code = _VERSION.unpack_from(checked)
+    codec = _NAMES.get((code, dtype_code))
+    if codec is None:
+        return None, True
+    if version == 1:
+        return _parse_1(checked, codec), True
+    header = _parse_3(checked, version, codec)
+    return header, _checked_of(header) == checked
 
 
-def _parse_1(blob: bytes, codec: CodecName) -> BlobHeader | None:
-    _, _, _, _, _, kinds, fingerprint, *sides, _ = _LAYOUT_1.unpack_from(blob)
+def _parse_1(checked: bytes, codec: CodecName) -> BlobHeader | None:
+    _, _, _, kinds, fingerprint, *sides, _ = _LAYOUT_1.unpack(checked)
     global_width, instance_width, instances, rows, columns, token_width = sides
     has_tokens = bool(kinds & _HAS_TOKENS)
     if codec not in (CodecName.FP16, CodecName.INT8):
@@ -145,10 +163,8 @@ def _parse_1(blob: bytes, codec: CodecName) -> BlobHeader | None:
     )
 
 
-def _parse_3(blob: bytes, version: int, codec: CodecName) -> BlobHeader:
-    if len(blob) < HEADER_BYTES[version]:
-        raise BlobDamaged(f"blob has {len(blob)} bytes, its header alone has {HEADER_BYTES[version]}")
-    _, _, _, _, _, kinds, fingerprint, codebook, *sides, kept, columns, signs = _LAYOUT_3.unpack_from(blob)
+def _parse_3(checked: bytes, version: int, codec: CodecName) -> BlobHeader:
+    _, _, _, kinds, fingerprint, codebook, *sides, kept, columns, signs = _LAYOUT_3.unpack(checked)
     global_width, instance_width, instances, rows, map_columns, token_width, stored_width = sides
     has_tokens = bool(kinds & _HAS_TOKENS)
     header = BlobHeader(

@@ -19,10 +19,10 @@ def read_units(buffer: memoryview, codec: VectorCodec, rows: int, width: int) ->
     Raises BlobDamaged for a value that is not finite, which no codec writes.
     """
     rows_RD = codec.decode(buffer, rows, width)
-    norms_R = np.sqrt(np.einsum("rd,rd->r", rows_RD, rows_RD))
-    if not np.isfinite(norms_R).all():
+    squares_R = np.einsum("rd,rd->r", rows_RD, rows_RD)
+    if not squares_R.max(initial=0.0) < np.inf:  # not so of NaN, which is the largest of any
         raise BlobDamaged("blob holds a vector that is not finite")
-    rows_RD *= (1 / np.maximum(norms_R, _SMALLEST_NORM))[:, None]
+    rows_RD *= (1 / np.maximum(np.sqrt(squares_R), _SMALLEST_NORM))[:, None]
     return rows_RD
 
 

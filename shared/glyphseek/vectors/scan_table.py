@@ -13,7 +13,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,15 +31,13 @@ _IMAGES_AT_ONCE = 256
 _FILTERS_KEPT = 8
 
 
-class TableHit(NamedTuple):
-    """One row of an answer: the image, which of its vectors, and the inner product.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableHits:
+    """The F rows of one answer in columns: the image of each, which of its vectors it is, and the inner product."""
 
-    A tuple, since a search makes thousands: a frozen dataclass takes three times as long.
-    """
-
-    image: CommittedImage
-    instance: int
-    similarity: float
+    images: Sequence[CommittedImage]
+    instances: Sequence[int]
+    similarities_F: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +150,7 @@ class ScanTable:
         self._light([place for place in hidden if place is not None], is_shown=False)
         self._moment = self._take_moment()
 
-    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> Iterator[list[TableHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> Iterator[TableHits]:
         """Yield for each query the `limit` largest inner products of shown rows, and all that equal the last of them.
 
         Only rows of images whose metadata `where` matches count. In no order. All of one moment, that of the call.
@@ -227,12 +224,17 @@ class ScanTable:
         return _Moment(rows=rows, starts_I=self._starts.rows(), images=self._images)
 
 
-def _name(moment: _Moment, found: Found) -> list[TableHit]:
+def _name(moment: _Moment, found: Found) -> TableHits:
+    """Return the rows with their images; those of an image that was let go meanwhile are left out."""
     places_F = np.searchsorted(moment.starts_I, found.rows_F, side="right") - 1
     instances_F = found.rows_F - moment.starts_I[places_F]
-    images = map(moment.images.__getitem__, places_F.tolist())
-    named = zip(images, instances_F.tolist(), found.products_F.tolist(), strict=True)
-    return [TableHit(image, instance, similarity) for image, instance, similarity in named if image is not None]
+    images = [moment.images[place] for place in places_F.tolist()]
+    kept = np.array([image is not None for image in images], dtype=bool)
+    return TableHits(
+        images=[image for image in images if image is not None],
+        instances=instances_F[kept].tolist(),
+        similarities_F=found.products_F[kept],
+    )
 
 
 def _entry_of(image: CommittedImage) -> Entry:

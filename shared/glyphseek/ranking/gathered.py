@@ -1,0 +1,49 @@
+"""The words of several images in one row, so that a term is compared with all of them at once.
+
+I images, N instances of all of them together, T terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glyphseek.types import FloatArray, Instances
+
+
+class Gathered:
+    """The instances of images, one image's behind the other's. `places` has where each image begins, and the end."""
+
+    def __init__(self, images: Sequence[Instances]) -> None:
+        self.images = images
+        counts_I = np.array([len(one) for one in images], dtype=np.intp)
+        self.places = np.concatenate([np.zeros(1, np.intp), counts_I.cumsum()])
+        self.image_of_N: NDArray[np.intp] = np.repeat(np.arange(len(images)), counts_I)
+
+    def __len__(self) -> int:
+        return int(self.places[-1])
+
+    def part(self, image: int) -> slice:
+        """Return the places of one image's instances."""
+        return slice(int(self.places[image]), int(self.places[image + 1]))
+
+    def scores(self) -> FloatArray:
+        """Return (N,) the detector's confidence."""
+        return np.concatenate([np.empty(0, np.float32), *(one.scores_N for one in self.images)])
+
+    def best(self, similarities_TN: FloatArray) -> FloatArray:
+        """Return (T, I), the largest of each image; -1 of one without instances."""
+        best_TI = np.full((len(similarities_TN), len(self.images)), -1.0, dtype=np.float32)
+        has_any_I = np.diff(self.places) > 0
+        if has_any_I.any():
+            starts = self.places[:-1][has_any_I]
+            best_TI[:, has_any_I] = np.maximum.reduceat(similarities_TN, starts, axis=1)
+        return np.maximum(best_TI, np.float32(-1.0))
+
+    def likeliest(self, values_N: FloatArray, most: int) -> NDArray[np.intp]:
+        """Return the places of the `most` largest values of each image, largest first, ties in order."""
+        order = np.lexsort((-values_N, self.image_of_N))
+        rank_N = np.arange(len(order)) - self.places[self.image_of_N]
+        return order[rank_N < most]
