@@ -80,7 +80,7 @@ class Matcher:
     ) -> Matching:
         """Return how well the images answer the plan, whose terms are encoded as `terms`, by exact similarities.
 
-        Words and prefixes are told by letters where the model keeps them, other terms by vectors.
+        Terms are told by letters where the model keeps them, by vectors where it does not.
         With `top`, only the so many best are returned; 0 returns all. Images that cannot score `least_score` need not
         be among them. Those whose blob cannot be used are named and counted by fault. An id named twice is matched
         once, with the aspect named last.

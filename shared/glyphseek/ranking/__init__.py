@@ -3,7 +3,7 @@
 plan        the query as rows of a similarity matrix
 gathered    the words of several images in one row
 similarity  vectors to similarities, similarities to probabilities
-spelling    letters to similarities
+spelling    letters to similarities; tolerant_spelling, where edits are forgiven
 fusion      cosine and match probability of a reranked image to one score
 regions     attention maps to places
 reading     boxes to "is read right after"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from glyphseek.errors import InputError
 from glyphseek.queries import Term, TermKind
 from glyphseek.ranking.gathered import Gathered
+from glyphseek.ranking.tolerant_spelling import read_tolerant
 from glyphseek.types import LETTER_STEP, FloatArray, Instances, LetterArray, LetterScale
 
 MOST_SPELLED = 4
@@ -27,19 +28,19 @@ _LEAST_LOG = -100.0  # about what a float32 can still hold; so faint, nothing ca
 
 
 def is_spelt(term: Term) -> bool:
-    """Return whether letters tell of a term: tolerance and meaning are told by vectors alone."""
-    return term.kind in (TermKind.WORD, TermKind.PREFIX) and term.edits == 0
+    """Return whether letters tell of a term: meaning is told by vectors alone."""
+    return term.kind is not TermKind.SEMANTIC
 
 
 def spell(term: Term, letters_NSA: LetterArray, alphabet: str) -> FloatArray:
     """Return (N,) logarithms of the probability that each instance spells the word, or begins with the prefix.
 
-    Every character of the term must be in the alphabet. The least is -100.
+    Of a tolerant word the edits that are forgiven count, see `tolerant_spelling`. Every character of the term must be
+    in the alphabet. The least is -100.
     """
-    codes = [alphabet.index(character) for character in term.text]
-    read = _read_prefix if term.kind is TermKind.PREFIX else _read_word
+    read_N = _read(term, [alphabet.index(character) for character in term.text], letters_NSA)
     with np.errstate(divide="ignore"):
-        return np.maximum(np.log(read(codes, letters_NSA)), np.float32(_LEAST_LOG))
+        return np.maximum(np.log(np.maximum(read_N, 0)), np.float32(_LEAST_LOG))
 
 
 def spell_text(term: Term, letters_NSA: LetterArray, scores_N: FloatArray, alphabet: str) -> FloatArray:
@@ -67,6 +68,12 @@ def spelt_similarities(
     answer_N = np.minimum(similarities_N, least_I[gathered.image_of_N])
     answer_N[looked_at] = spelt
     return answer_N
+
+
+def _read(term: Term, codes: list[int], letters_NSA: LetterArray) -> FloatArray:
+    if term.kind is TermKind.TOLERANT:
+        return read_tolerant(codes, term.edits, letters_NSA)
+    return _read_prefix(codes, letters_NSA) if term.kind is TermKind.PREFIX else _read_word(codes, letters_NSA)
 
 
 def _letters_at(gathered: Gathered, looked_at: NDArray[np.intp]) -> LetterArray:
