@@ -32,6 +32,8 @@ Crop = tuple[NDArray[np.uint8], str]
 """(rows, columns, 3) RGB pixels of a word's box, and the word as the model spells it."""
 RENDERED_BATCH = 64
 ALIGNMENT_WEIGHT = 5.0
+CTC_WEIGHT = 3.0
+"""The paper has 1. Letters decide which of the recalled photos has a word, vectors only which are recalled."""
 SPREAD, MOST_CUT, MOST_ADDED = 0.045, -0.12, 0.3
 """How far the sides of a real word's box are moved outwards, as a share of it: `SPREAD` times Student's t with three
 degrees of freedom, clipped. Errors of the detector on held-out photos have such tails: one in twenty of its left and
@@ -111,7 +113,7 @@ class WordStage:
         aligned = 1 - step / self._settings.aligned_steps if step < self._settings.aligned_steps else 0.0
         terms = {
             "similarity": similarity_loss(typed, asked, unit_vectors(embedding), words),
-            "ctc": (1 - aligned) * ctc_loss(logits, words),
+            "ctc": CTC_WEIGHT * (1 - aligned) * ctc_loss(logits, words),
         }
         if aligned:
             terms["alignment"] = ALIGNMENT_WEIGHT * aligned * alignment_loss(logits, words)

@@ -60,13 +60,14 @@ class TdslEncoder:
         return self._card
 
     def prepare(self, image: RgbImage) -> RgbImage:
-        """Return the image with its longer side at most the largest that the preset reads, by area averaging."""
+        """Return the image with its longer side at most the largest that the preset reads; see its `shrinks_by`."""
         height, width = image.shape[:2]
         scale = self._settings.prepared_longer_side / max(height, width)
         if scale >= 1:
             return image
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        way = cv2.INTER_LINEAR if self._settings.shrinks_by == "linear" and scale >= 0.5 else cv2.INTER_AREA
+        return np.asarray(cv2.resize(image, size, interpolation=way), dtype=np.uint8)
 
     def encode_images(self, images: Sequence[RgbImage]) -> list[ImageFeatures]:
         """Return the words found in each prepared image: on a CPU several side by side, each as if it were alone."""

@@ -67,6 +67,9 @@ class TdslSettings:
     keeps_letters: bool = False
     """Whether the letters that CTC reads in each column of a word are stored, and images matched by them. The paper
     trains CTC as an auxiliary task and matches by vectors alone."""
+    shrinks_by: Literal["area", "linear"] = "area"
+    """How a photo is shrunk to `prepared_longer_side`: by area averaging, or, where it becomes no smaller than half,
+    from the four pixels around each place, which is ten times faster and reads every pixel too."""
     box_weight: float = 2.0
     """Weight of the boxes' loss in training. The paper has 1; reading from the image needs tight boxes."""
 
@@ -148,6 +151,7 @@ SMALL = TdslSettings(
     nms_iou=0.7,
     extra_longer_sides=(448,),
     keeps_letters=True,
+    shrinks_by="linear",
 )
 """For a laptop's CPU: a small detector and words read from the image, both at 1024 px; 16 x 48 numbers a word. What
 the second size and NMS at 0.7 gave, and what they cost, is in docs/decisions/0010; what letters give in 0015."""
