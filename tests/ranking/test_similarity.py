@@ -48,7 +48,9 @@ def test_an_image_without_instances_has_no_similarities() -> None:
 
 def test_the_likeliest_of_each_image_come_image_by_image_ties_in_order() -> None:
     gathered = Gathered([words([1, 0], [1, 0], [1, 0]), no_words(), words([1, 0], [1, 0])])
-    assert gathered.likeliest(np.array([0.5, 0.9, 0.5, 0.1, 0.2], np.float32), 2).tolist() == [1, 0, 4, 3]
+    values = np.array([0.5, 0.9, 0.5, 0.1, 0.2], np.float32)
+    assert gathered.likeliest(values, 2, least=0.0).tolist() == [1, 0, 4, 3]
+    assert gathered.likeliest(values, 3, least=0.5).tolist() == [1, 0, 2, 4], "the best of an image in any case"
 
 
 def test_tolerance_adds_its_share_of_the_word_and_keeps_the_order() -> None:

@@ -42,8 +42,11 @@ class Gathered:
             best_TI[:, has_any_I] = np.maximum.reduceat(similarities_TN, starts, axis=1)
         return np.maximum(best_TI, np.float32(-1.0))
 
-    def likeliest(self, values_N: FloatArray, most: int) -> NDArray[np.intp]:
-        """Return the places of the `most` largest values of each image, largest first, ties in order."""
+    def likeliest(self, values_N: FloatArray, most: int, *, least: float) -> NDArray[np.intp]:
+        """Return the places of the `most` largest values of each image, largest first, ties in order.
+
+        Of them the first, whatever it is, and those of at least `least`.
+        """
         order = np.lexsort((-values_N, self.image_of_N))
         rank_N = np.arange(len(order)) - self.places[self.image_of_N]
-        return order[rank_N < most]
+        return order[(rank_N == 0) | ((rank_N < most) & (values_N[order] >= least))]
