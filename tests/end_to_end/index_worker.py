@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -55,6 +56,9 @@ def main(photos: Path, gallery: Path, log: Path, seconds: float, kind: StoreKind
 
 
 if __name__ == "__main__":
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # also where the tests run in the background, which ignores it
     photos, gallery, log = (Path(argument) for argument in sys.argv[1:4])
     if max_file_bytes := int(sys.argv[6]):
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
