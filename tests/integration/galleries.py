@@ -173,7 +173,7 @@ def search_in_process(config: Config, collection: str, model: str) -> tuple[dict
 
 
 def disturb_weights(folder: Path) -> None:
-    """Write a model like tdsl-small with other weights."""
+    """Write a model like tdsl-small with other weights, and surely other scores: letters read surely have one score."""
     source = find_model(WORDS_MODEL)
     torch.manual_seed(4)
     tensors = {
@@ -183,7 +183,11 @@ def disturb_weights(folder: Path) -> None:
         for name, tensor in load_file(source / "model.safetensors").items()
     }
     weights_hash = save_checkpoint(folder, tensors)
-    save_manifest(folder, replace(load_manifest(source), name="tdsl-disturbed", weights_sha256=weights_hash))
+    manifest = load_manifest(source)
+    calibration = replace(manifest.calibration, offset=manifest.calibration.offset - 1)
+    save_manifest(
+        folder, replace(manifest, name="tdsl-disturbed", weights_sha256=weights_hash, calibration=calibration)
+    )
 
 
 @dataclass(slots=True, kw_only=True)
