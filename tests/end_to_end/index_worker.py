@@ -56,9 +56,8 @@ def main(photos: Path, gallery: Path, log: Path, seconds: float, kind: StoreKind
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # also where the tests run in the background, which ignores it
+    # A shell's background jobs, and what they start, ignore it otherwise.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     photos, gallery, log = (Path(argument) for argument in sys.argv[1:4])
     if max_file_bytes := int(sys.argv[6]):
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))

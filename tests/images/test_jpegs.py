@@ -14,19 +14,29 @@ from glyphseek.images.jpegs import decode_sound_jpeg
 WIDTH, HEIGHT = 203, 151
 
 
-def noisy_jpeg(*, subsampling: int = 2, progressive: bool = False, mode: str = "RGB") -> bytes:
+def noisy_jpeg(mode: str = "RGB", /, **options: object) -> bytes:
     """Return a JPEG of odd sides with much detail, so that every way to upsample and round shows."""
     rng = np.random.default_rng(5)
     pixels = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     out = BytesIO()
-    Image.fromarray(pixels).convert(mode).save(out, "JPEG", subsampling=subsampling, progressive=progressive)
+    Image.fromarray(pixels).convert(mode).save(out, "JPEG", **options)
     return out.getvalue()
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-@pytest.mark.parametrize("subsampling", [0, 1, 2])
-def test_the_pixels_are_those_of_pillow(subsampling: int, progressive: bool) -> None:
-    data = noisy_jpeg(subsampling=subsampling, progressive=progressive)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"subsampling": 0},
+        {"subsampling": 1},
+        {"subsampling": 2},
+        {"subsampling": "4:1:1"},
+        {"keep_rgb": True},
+        {"restart_marker_rows": 1},
+    ],
+)
+def test_the_pixels_are_those_of_pillow(options: dict[str, object], progressive: bool) -> None:
+    data = noisy_jpeg(**{"progressive": progressive, **options})
     pixels = decode_sound_jpeg(data)
     assert pixels is not None
     np.testing.assert_array_equal(pixels, np.asarray(Image.open(BytesIO(data))))
@@ -49,7 +59,7 @@ def test_a_damaged_one_is_left_to_pillow() -> None:
 @pytest.mark.parametrize("mode", ["CMYK", "L"])
 def test_other_colour_spaces_are_read_by_pillow(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glyphseek.images.reading.decode_sound_jpeg", pytest.fail)
-    assert decode_image(noisy_jpeg(mode=mode)).pixels.shape == (HEIGHT, WIDTH, 3)
+    assert decode_image(noisy_jpeg(mode)).pixels.shape == (HEIGHT, WIDTH, 3)
 
 
 def test_a_sound_one_is_not_read_by_pillow(monkeypatch: pytest.MonkeyPatch) -> None:

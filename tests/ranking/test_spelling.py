@@ -149,6 +149,12 @@ def test_instances_that_are_not_looked_at_are_never_more_similar_than_those_that
     assert found.max() < SCALE.slope * best + SCALE.offset
 
 
+def test_an_instance_that_is_nothing_like_the_word_is_not_looked_at() -> None:
+    image = Gathered([instances_of(["cab__", "ab___"])])
+    alike, other = spelt_similarities(Term(text="ab"), similarities(0.9, 0.1), image, alphabet=ABC, scale=SCALE)
+    assert other <= alike < 0.6
+
+
 def test_an_image_without_letters_is_refused() -> None:
     image = Instances(
         vectors_ND=np.eye(1, dtype=np.float32), boxes_N4=np.zeros((1, 4), np.float32), scores_N=np.ones(1, np.float32)

@@ -34,7 +34,7 @@ class Gathered:
         return np.concatenate([np.empty(0, np.float32), *(one.scores_N for one in self.images)])
 
     def best(self, similarities_TN: FloatArray) -> FloatArray:
-        """Return (T, I), the largest of each image; -1 of one without instances."""
+        """Return (T, I), the largest of each image, at least -1, which one without instances has."""
         best_TI = np.full((len(similarities_TN), len(self.images)), -1.0, dtype=np.float32)
         has_any_I = np.diff(self.places) > 0
         if has_any_I.any():
