@@ -13,6 +13,7 @@ lengthen less than the time that passed. Exits with 1 when a kind misses `thresh
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import sys
 import tempfile
@@ -166,7 +167,7 @@ def _fill(
         records: list[ImageRecord] = []
         arrays: list[FloatArray] = []
         for number in range(start, min(start + BATCH_IMAGES, len(lines))):
-            image_id = f"{(number * 2654435761) % 2**32:08x}"
+            image_id = hashlib.sha256(str(number).encode()).hexdigest()[:32]  # the form that indexing gives ids
             found = _write(lines[number], model.words_WD[lines[number]], random)
             blob = pack(ImageFeatures(instances=found), codec=CodecName.FP16, fingerprint=CARD.fingerprint)
             features.put(blob_key(CARD.fingerprint, image_id), blob)

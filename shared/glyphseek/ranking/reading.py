@@ -7,6 +7,8 @@ the higher of the two words; N instances.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,15 +22,19 @@ LINE_BREAK = 0.8
 """Factor of the best continuation on the next line: more often a chance neighbour than one on the same line."""
 
 # Each pair is (fully, not at all); between them the factor falls in a straight line.
-_SIZE_ON_LINE = (0.6, 0.3)  # lower height / higher height; capitals beside lower case stand at about 0.7
-_SIZE_ACROSS_LINES = (0.4, 0.15)  # signs set the name of a shop in another size than its trade
-_OVERLAP = (0.4, -0.1)  # shared height / lower height; slanted and curved lines share little, below 0 is a distance
-_SPACE = (1.2, 3.0)  # from right edge to left edge; 3 leaves room for one short word that was not found
-_AFTER = (0.7, 0.3)  # distance of centres / half the sum of widths: 1 for boxes that touch
-_LEADING = (0.6, 1.2)  # from lower edge to upper edge; at 1 and more there is room for a line in between
-_BELOW = (0.8, 0.4)  # distance of centres / half the sum of heights
-_INDENT = (0.0, 0.5)  # how far right of the last word's end the next line may start
-_RETURN = (8.0, 20.0)  # how far left of the last word the next line's first word may end
+_ON_ONE_LINE = (
+    (0.6, 0.3),  # lower height / higher height; capitals beside lower case stand at about 0.7
+    (0.4, -0.1),  # shared height / lower height; slanted and curved lines share little, below 0 is a distance
+    (1.2, 3.0),  # from right edge to left edge; 3 leaves room for one short word that was not found
+    (0.7, 0.3),  # distance of centres / half the sum of widths: 1 for boxes that touch
+)
+_ACROSS_LINES = (
+    (0.4, 0.15),  # lower height / higher height; signs set the name of a shop in another size than its trade
+    (0.6, 1.2),  # from lower edge to upper edge; at 1 and more there is room for a line in between
+    (0.8, 0.4),  # distance of centres / half the sum of heights
+    (0.0, 0.5),  # how far right of the last word's end the next line may start
+    (8.0, 20.0),  # how far left of the last word the next line's first word may end
+)
 _BROKEN = 0.25  # least factor of a break where the line goes on, or the next line has begun already
 
 
@@ -62,11 +68,14 @@ def _same_line(boxes_N4: FloatArray) -> FloatArray:
     height, width = _extent(top, bottom), _extent(left, right)
     lower, higher = np.minimum.outer(height, height), np.maximum.outer(height, height)
     shared = np.minimum.outer(bottom, bottom) - np.maximum.outer(top, top)
-    near_NN = (
-        _ramp(lower / higher, _SIZE_ON_LINE)
-        * _ramp(shared / lower, _OVERLAP)
-        * _ramp(_to(right, left) / higher, _SPACE)
-        * _ramp(_to(left + right, left + right) / np.add.outer(width, width), _AFTER)
+    near_NN = _ramps(
+        [
+            lower / higher,
+            shared / lower,
+            _to(right, left) / higher,
+            _to(left + right, left + right) / np.add.outer(width, width),
+        ],
+        _ON_ONE_LINE,
     )
     np.fill_diagonal(near_NN, 0.0)
     return near_NN
@@ -78,14 +87,16 @@ def _next_line(boxes_N4: FloatArray, same_line_NN: FloatArray) -> FloatArray:
     lower, higher = np.minimum.outer(height, height), np.maximum.outer(height, height)
     is_last_N = np.maximum(1.0 - same_line_NN.max(axis=1, initial=0.0), _BROKEN)
     is_first_N = np.maximum(1.0 - same_line_NN.max(axis=0, initial=0.0), _BROKEN)
-    return (
-        _ramp(lower / higher, _SIZE_ACROSS_LINES)
-        * _ramp(_to(bottom, top) / higher, _LEADING)
-        * _ramp(_to(top + bottom, top + bottom) / np.add.outer(height, height), _BELOW)
-        * _ramp(_to(right, left) / higher, _INDENT)
-        * _ramp(-_to(left, right) / higher, _RETURN)
-        * np.multiply.outer(is_last_N, is_first_N)
-    )
+    return _ramps(
+        [
+            lower / higher,
+            _to(bottom, top) / higher,
+            _to(top + bottom, top + bottom) / np.add.outer(height, height),
+            _to(right, left) / higher,
+            -_to(left, right) / higher,
+        ],
+        _ACROSS_LINES,
+    ) * np.multiply.outer(is_last_N, is_first_N)
 
 
 def _extent(start_N: FloatArray, end_N: FloatArray) -> FloatArray:
@@ -97,6 +108,11 @@ def _to(from_N: FloatArray, to_N: FloatArray) -> FloatArray:
     return to_N[None, :] - from_N[:, None]
 
 
-def _ramp(values: NDArray[np.floating], ends: tuple[float, float]) -> FloatArray:
-    full, none = ends
-    return np.minimum(np.maximum((values - none) / (full - none), 0.0), 1.0).astype(np.float32)  # clip is slower
+def _ramps(values: Sequence[FloatArray], ends: Sequence[tuple[float, float]]) -> FloatArray:
+    """Return the product of ramps over (N, N) values, one for each pair of ends; one array is quicker than several."""
+    none_C11 = np.array([none for _, none in ends], dtype=np.float32)[:, None, None]
+    length_C11 = np.array([full - none for full, none in ends], dtype=np.float32)[:, None, None]
+    factors_CNN = np.array(values)
+    factors_CNN -= none_C11
+    factors_CNN /= length_C11
+    return np.minimum(np.maximum(factors_CNN, 0.0), 1.0).prod(axis=0)  # clip is slower

@@ -1,7 +1,8 @@
 """Exact search over rows in this process: bound each row by its bytes, then compare those that may be among the best.
 
-All rows are multiplied with one code of each query, which gives wide bounds; those that they leave, with two, which
-gives narrow ones; what is left then is compared as it was given.
+All rows are multiplied with one code of each query, which gives wide bounds. The highest are compared as they were
+given; of the others, those that may still count are multiplied with two codes, which gives narrow bounds, and what
+these leave is compared too.
 
 The one home of numkong, which multiplies bytes with whatever instructions the processor has for it (AVX-512 VNNI, AVX2,
 NEON), several queries in one pass over the rows.
@@ -64,10 +65,14 @@ def find_largest(rows: ScanRows, vectors_QD: FloatArray, limit: int, pool: Execu
 
 
 def _find_together(rows: ScanRows, vectors_QD: FloatArray, limit: int, pool: Executor) -> list[Found]:
-    upper_QR = _bound_all(rows, encode_queries(vectors_QD, is_fine=False), pool)
+    queries = encode_queries(vectors_QD, is_fine=False)
+    upper_QR = _bound_all(rows, queries, pool)
 
     def settle(query: int) -> Found:
-        return _settle(_Comparison(rows, vectors_QD[query]), upper_QR[query], limit)
+        upper_R = upper_QR[query]
+        rows_F = np.flatnonzero(upper_R >= _reached(upper_R, limit))
+        highest = _Bounded.of(rows, rows_F, upper_R[rows_F], queries, query)
+        return _settle(_Comparison(rows, vectors_QD[query]), upper_R, highest, limit)
 
     return list(pool.map(settle, range(len(vectors_QD))))
 
@@ -122,6 +127,26 @@ def _fetch(codes_RD: Codes) -> None:
     codes_RD.reshape(-1)[::_CACHE_LINE].max(initial=0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Bounded:
+    """F rows, and what their inner products with one query are at least and at most."""
+
+    rows_F: Rows
+    lower_F: FloatArray
+    upper_F: FloatArray
+
+    @classmethod
+    def of(cls, rows: ScanRows, rows_F: Rows, upper_F: FloatArray, queries: QueryCodes, query: int) -> _Bounded:
+        """Return rows with bounds from above that `bound_products` gave them for one of the queries."""
+        room = np.float32(2.0001) * queries.lengths_Q[query]
+        return cls(rows_F, upper_F - room * slack_of(rows.measures_R3[rows_F], queries), upper_F)
+
+    def reaching(self, value: np.float32) -> _Bounded:
+        """Return those that may have the value or more."""
+        may_F = self.upper_F >= value
+        return _Bounded(self.rows_F[may_F], self.lower_F[may_F], self.upper_F[may_F])
+
+
 class _Comparison:
     """One query against chosen rows: narrow bounds by both its codes, and the true products."""
 
@@ -131,41 +156,44 @@ class _Comparison:
         self._codes = encode_queries(vector_D[None])
         self._multiply = _multiplier(self._codes.codes_SD)
 
-    def bound(self, rows_F: Rows) -> tuple[FloatArray, FloatArray]:
-        """Return what the products of rows are at least and at most."""
+    def bound(self, rows_F: Rows) -> _Bounded:
+        """Return rows with narrow bounds."""
         upper_F = np.empty(len(rows_F), dtype=np.float32)
-        room_F = np.empty(len(rows_F), dtype=np.float32)
         for part in _parts(0, len(rows_F), _ROWS_AT_ONCE):
-            measures_F3 = self._rows.measures_R3[rows_F[part]]
             sums_SF = self._multiply(self._rows.codes_RD[rows_F[part]])
-            upper_F[part] = bound_products(sums_SF, self._codes, measures_F3)[0]
-            room_F[part] = slack_of(measures_F3, self._codes)
-        return upper_F - np.float32(2.0001) * self._codes.lengths_Q[0] * room_F, upper_F
+            upper_F[part] = bound_products(sums_SF, self._codes, self._rows.measures_R3[rows_F[part]])[0]
+        return _Bounded.of(self._rows, rows_F, upper_F, self._codes, 0)
 
-    def multiply(self, rows_F: Rows) -> FloatArray:
-        """Return the inner products of rows. They do not depend on the place of a row."""
+    def multiply(self, bounded: _Bounded) -> FloatArray:
+        """Return the inner products of rows. They do not depend on the place of a row.
+
+        Raises GalleryDamaged for one outside its bounds.
+        """
         # einsum goes over each row in the same way; a matrix product may not, and equal rows would no longer tie.
         parts = (
-            np.einsum("rd,d->r", self._rows.vectors_RD[rows_F[part]], self._vector_D)
-            for part in _parts(0, len(rows_F), _ROWS_AT_ONCE)
+            np.einsum("rd,d->r", self._rows.vectors_RD[bounded.rows_F[part]], self._vector_D)
+            for part in _parts(0, len(bounded.rows_F), _ROWS_AT_ONCE)
         )
-        return np.concatenate([np.empty(0, dtype=np.float32), *parts])
+        products_F = np.concatenate([np.empty(0, dtype=np.float32), *parts])
+        if not ((bounded.lower_F <= products_F) & (products_F <= bounded.upper_F)).all():
+            raise GalleryDamaged("a row of the search table is not what its bytes were made of")
+        return products_F
 
 
-def _settle(compare: _Comparison, upper_R: FloatArray, limit: int) -> Found:
-    """Compare all rows whose bound reaches the worst of the best, as far as bounds tell which that is.
+def _settle(compare: _Comparison, upper_R: FloatArray, highest: _Bounded, limit: int) -> Found:
+    """Compare the rows that may be among the `limit` best, as far as bounds tell which those are.
 
-    `upper_R` are wide bounds. The narrow ones of the `limit` rows that are highest in them, or of some more, give a
-    value that the worst of the best reaches; the rows that may reach it are bounded narrowly too, and few are left.
+    `upper_R` are wide bounds, and `highest` the rows that have the highest of them, at least `limit` if there are so
+    many. Their products give a value that the worst of the best reaches; the other rows that may reach it are bounded
+    narrowly, and few of them are left.
     """
-    lower_F, _ = compare.bound(np.flatnonzero(upper_R >= _reached(upper_R, limit)))
-    rows_F = np.flatnonzero(upper_R >= _largest(lower_F, limit))
-    lower_F, upper_F = compare.bound(rows_F)
-    may_count_F = upper_F >= _largest(lower_F, limit)
-    rows_F, lower_F, upper_F = rows_F[may_count_F], lower_F[may_count_F], upper_F[may_count_F]
-    products_F = compare.multiply(rows_F)
-    if not ((lower_F <= products_F) & (products_F <= upper_F)).all():
-        raise GalleryDamaged("a row of the search table is not what its bytes were made of")
+    products_F = compare.multiply(highest)
+    may_count_R = upper_R >= _largest(products_F, limit)
+    may_count_R[highest.rows_F] = False
+    others = compare.bound(np.flatnonzero(may_count_R))
+    others = others.reaching(_largest(np.concatenate([products_F, others.lower_F]), limit))
+    rows_F = np.concatenate([highest.rows_F, others.rows_F])
+    products_F = np.concatenate([products_F, compare.multiply(others)])
     is_best_F = products_F >= _largest(products_F, limit)
     return Found(rows_F=rows_F[is_best_F], products_F=products_F[is_best_F])
 
