@@ -14,6 +14,19 @@ def test_every_finite_half_decodes_as_numpy_decodes_it() -> None:
     np.testing.assert_array_equal(found[0], finite.astype(np.float32))
 
 
+def test_halves_decode_at_any_place_and_without_any() -> None:
+    """A blob's vectors may begin at an odd byte, and are read-only."""
+    halves = np.random.default_rng(2).standard_normal((3, 7)).astype(np.float16)
+    found = fp16.decode(memoryview(b"x" + halves.tobytes())[1:], 3, 7)
+    np.testing.assert_array_equal(found, halves.astype(np.float32))
+    assert fp16.decode(memoryview(b""), 0, 7).shape == (0, 7)
+
+
+def test_what_is_not_finite_stays_so() -> None:
+    halves = np.array([np.inf, -np.inf, np.nan], dtype=np.float16)
+    np.testing.assert_array_equal(fp16.widen(halves), halves.astype(np.float32))
+
+
 def test_a_component_returns_within_the_written_bound() -> None:
     values = np.random.default_rng(1).uniform(-65_504, 65_504, (1, 10_000)).astype(np.float32)
     values[0, :5000] /= 1e9

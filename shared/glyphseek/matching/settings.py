@@ -11,8 +11,8 @@ from glyphseek.errors import SettingError
 class MatcherSettings:
     """Bounds of one matcher, shared by all requests; impossible ones raise SettingError.
 
-    cache_bytes: opened instances kept between requests. 256 MiB hold those of 6,100 images of ten words, with their letters; 0
-        keeps none.
+    cache_bytes: opened instances kept between requests. 256 MiB hold those of 6,100 images of ten words, with their
+        letters; 0 keeps none.
     max_images: most images of one request, and with it the bytes that are open at once.
     fetch_timeout_s: how long a store on a network may take for the blobs of one request; those that are not there by
         then count as faults.

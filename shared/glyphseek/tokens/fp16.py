@@ -8,14 +8,13 @@ unit vector moves by more; on random unit vectors of width 768 the distance is a
 from __future__ import annotations
 
 import numpy as np
+from numkong import astype
 from numpy.typing import NDArray
 
 from glyphseek.errors import InputError
 from glyphseek.types import FloatArray
 
 _LARGEST = 65504.0
-_SIGN_AND_MAGNITUDE = np.array(0x8FFFE000, dtype=np.uint32).view(np.int32)
-_EXPONENT_SHIFT = np.float32(2.0**112)
 
 
 def size(rows: int, width: int) -> int:
@@ -37,14 +36,7 @@ def decode(buffer: memoryview, rows: int, width: int) -> FloatArray:
 
 
 def widen(halves: NDArray[np.float16]) -> FloatArray:
-    """Return finite halves as float32, in their shape.
-
-    Bits are shifted into place as integers and rescaled, which is exact for finite values and measures four times
-    as fast as NumPy's own conversion (6 against 26 us for 20 x 768).
-    """
-    bits = halves.view(np.int16).astype(np.int32)
-    bits <<= 13
-    bits &= _SIGN_AND_MAGNITUDE
-    values = bits.view(np.float32)
-    values *= _EXPONENT_SHIFT
+    """Return halves as float32, in their shape: 40 x 768 take numkong 3 us, and NumPy's own conversion 57."""
+    values = np.empty(halves.shape, dtype=np.float32)
+    astype(np.require(halves, requirements=("C", "A")), "float32", out=values)
     return values

@@ -15,8 +15,9 @@ later version, so that a blob of another version is told from a damaged one.
 from __future__ import annotations
 
 import struct
-import zlib
 from functools import lru_cache
+
+from zlib_ng import zlib_ng
 
 from glyphseek.errors import BlobDamaged, BlobForeign, InputError
 from glyphseek.tokens.codecs import CODECS, CodecName
@@ -39,7 +40,7 @@ _NAMES = {(codec.code, codec.dtype_code): name for name, codec in CODECS.items()
 def join_blob(header: BlobHeader, payload: bytes) -> bytes:
     """Return header, checksum and payload as one blob. Raises InputError for a shape or fingerprint it cannot hold."""
     checked = _checked_of(header) + payload
-    return MAGIC + struct.pack("<I", zlib.crc32(checked)) + checked
+    return MAGIC + struct.pack("<I", zlib_ng.crc32(checked)) + checked
 
 
 def read_header(blob: bytes) -> BlobHeader:
@@ -58,7 +59,7 @@ def read_header(blob: bytes) -> BlobHeader:
     header, is_consistent = _parse(blob[_CHECKED_FROM:header_bytes])
     if header is not None and len(blob) != header.sections.end:
         raise BlobDamaged(f"blob has {len(blob)} bytes, its shapes need {header.sections.end}")
-    found = zlib.crc32(memoryview(blob)[_CHECKED_FROM:])
+    found = zlib_ng.crc32(memoryview(blob)[_CHECKED_FROM:])
     if found != crc:
         raise BlobDamaged(f"blob has checksum {found:08x}, its header states {crc:08x}")
     if version not in HEADER_BYTES:

@@ -4,8 +4,8 @@ All rows are multiplied with one code of each query, which gives wide bounds. Th
 given; of the others, those that may still count are multiplied with two codes, which gives narrow bounds, and what
 these leave is compared too.
 
-The one home of numkong, which multiplies bytes with whatever instructions the processor has for it (AVX-512 VNNI, AVX2,
-NEON), several queries in one pass over the rows.
+numkong multiplies bytes with whatever instructions the processor has for it (AVX-512 VNNI, AVX2, NEON), several queries
+in one pass over the rows.
 
 R rows, Q queries, D width, S = 2Q codes of queries, F rows that were found for one query.
 """

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import errno
 import os
-import zlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from zlib_ng import zlib_ng
 
 from glyphseek.errors import StoreError, StoreFull, StoreUnavailable
 from glyphseek.types import FloatArray
@@ -175,14 +175,14 @@ def _write(descriptor: int, content: bytes, offset: int) -> None:
 
 
 def _checksum(record: np.void) -> int:
-    return zlib.crc32(record.tobytes()[:_CHECKED])
+    return zlib_ng.crc32(record.tobytes()[:_CHECKED])
 
 
 def _checksums(codes: RowCodes, counts: Sequence[int]) -> list[int]:
     """Return for each image the checksum of its bytes and measures."""
     ends = np.cumsum([0, *counts]).tolist()
     return [
-        zlib.crc32(codes.measures_R3[start:end].tobytes(), zlib.crc32(codes.codes_RD[start:end].tobytes()))
+        zlib_ng.crc32(codes.measures_R3[start:end].tobytes(), zlib_ng.crc32(codes.codes_RD[start:end].tobytes()))
         for start, end in pairwise(ends)
     ]
 
