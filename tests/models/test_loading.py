@@ -2,16 +2,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from cli.command_line import write_model
+from click import Group
+from typer.main import get_command
 
+from glyphseek.cli import app
 from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
+from glyphseek.models.cayn.settings import PRESETS as CAYN_PRESETS
 from glyphseek.models.checkpoint import MANIFEST
+from glyphseek.models.clip.settings import ARCHITECTURES
 from glyphseek.models.loading import SHIPPED, find_model, lasting_name, open_model, shipped_models
+from glyphseek.models.presets import PUBLISHED
+from glyphseek.models.tdsl.settings import PRESETS as TDSL_PRESETS
 from glyphseek.queries import Term
 from glyphseek.types import FeatureKind
 
@@ -49,6 +58,40 @@ def test_an_unknown_name_lists_what_ships() -> None:
         find_model("glyphseek/none")
 
     assert all(name in str(refused.value) for name in shipped_models())
+
+
+def unshipped_presets() -> list[str]:
+    return [name for name in (*CAYN_PRESETS, *TDSL_PRESETS) if f"glyphseek/{name}" not in shipped_models()]
+
+
+@pytest.mark.parametrize("name", [*unshipped_presets(), "glyphseek/cayn-rn50"])
+def test_a_preset_without_weights_names_commands_that_the_command_line_takes(name: str) -> None:
+    with pytest.raises(ModelNotFound, match="is a preset without weights here") as refused:
+        find_model(name)
+
+    told = str(refused.value)
+    commands = [text.split() for text in re.findall("`glyphseek ([^`]*)`", told)]
+    assert {words[0] for words in commands} == {"train", "package"}
+    assert told.index("--model FOLDER") > told.rindex("`")
+    known = cast(Group, get_command(app)).commands
+    for command, *words in commands:
+        context = known[command].make_context(command, list(words))  # refuses an option that there is not
+        assert context.params["preset"] == name.removeprefix("glyphseek/")
+
+
+def test_a_preset_of_a_published_clip_leads_to_a_model_without_training() -> None:
+    with pytest.raises(ModelNotFound) as refused:
+        find_model("cayn-siglip-b-512")
+
+    assert "`glyphseek package FOLDER --preset cayn-siglip-b-512 --weights webli` (zero-shot)" in str(refused.value)
+
+
+def test_presets_name_weights_that_open_clip_publishes() -> None:
+    pretrained = pytest.importorskip("open_clip.pretrained", reason="needs the extra `clip`")
+
+    assert PUBLISHED.keys() == ARCHITECTURES.keys()
+    for architecture, weights in PUBLISHED.items():
+        assert weights in pretrained.list_pretrained_tags_by_model(architecture)
 
 
 def test_a_relative_path_lasts_as_an_absolute_one(tmp_path: Path) -> None:

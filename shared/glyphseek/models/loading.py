@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
+from glyphseek.models.presets import describe_way
 from glyphseek.ports import Model
 from glyphseek.types import Precision
 
@@ -32,18 +33,15 @@ def shipped_models() -> list[str]:
 def find_model(name: str) -> Path:
     """Return the folder of a model given by its id (`glyphseek/tdsl-small`, or without publisher) or by its own path.
 
-    Raises ModelNotFound, which lists the known ids, and SettingError for an id without publisher that is a model in the
-    working folder too: neither is taken for the other.
+    Raises ModelNotFound, which lists the known ids and says how a model is made of a preset, and SettingError for an id
+    without publisher that is a model in the working folder too: neither is taken for the other.
     """
     shipped = name if name.startswith(PUBLISHER) else PUBLISHER + name
     local = Path(name)
     if shipped not in shipped_models():
         if _is_model(local):
             return local
-        raise ModelNotFound(
-            f"no model {name!r}; shipped: {', '.join(shipped_models()) or 'none'}; or give the folder of a packaged "
-            "model"
-        )
+        raise ModelNotFound(_tell_missing(name))
     found = SHIPPED / shipped.removeprefix(PUBLISHER)
     if name != shipped and _is_model(local) and not local.samefile(found):
         raise SettingError(
@@ -51,6 +49,16 @@ def find_model(name: str) -> Path:
             f"{shipped} for the shipped one"
         )
     return found
+
+
+def _tell_missing(name: str) -> str:
+    shipped = ", ".join(shipped_models()) or "none"
+    way = describe_way(name.removeprefix(PUBLISHER))
+    if way is None:
+        return f"no model {name!r}; shipped: {shipped}; or give the folder of a packaged model"
+    return (
+        f"{name!r} is a preset without weights here; make a model of it: {way}; then --model FOLDER. Shipped: {shipped}"
+    )
 
 
 def _is_model(folder: Path) -> bool:
