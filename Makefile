@@ -22,7 +22,7 @@ $(BIN)/.installed: pyproject.toml
 
 install: $(BIN)/.installed  ## make .venv and install everything into it
 
-demo: install    ## index PHOTOS (or rendered photos), search three times, write demo/hits.png
+demo: install    ## index PHOTOS (or rendered photos), search three times, draw the hits; all in demo/
 	PHOTOS='$(PHOTOS)' QUERIES='$(QUERIES)' $(BIN)/python scripts/demo.py $(RUN)
 
 servers: install ## real servers for the tests; what cannot be had here is named, and its tests are skipped

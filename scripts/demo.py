@@ -2,11 +2,13 @@
 
     python scripts/demo.py FOLDER        PHOTOS and QUERIES (comma separated) from the environment, both optional
 
-Every command is printed before it runs, so that it can be typed again.
+Rendered photos, their gallery and the picture of the hits are in FOLDER itself; each folder of PHOTOS has one of its
+own in it. Every command is printed before it runs, so that it can be typed again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
@@ -27,11 +29,18 @@ def main() -> int:
     photos = Path(given).expanduser() if given else rendered_photos(run / "photos")  # make hands on a quoted ~
     asked = [query for query in os.environ.get("QUERIES", "").split(",") if query]
     queries = asked or frequent_words(photos.parent) or list(USUAL_QUERIES)
-    gallery, picture = str(run / "gallery"), str(run / "hits.png")
+    made = folder_for(run, photos) if given else run
+    gallery, picture = str(made / "gallery"), str(made / "hits.png")
     glyphseek("index", str(photos), "--gallery", gallery, allowed=(0, LEFT_OUT_SOME))
     glyphseek("search", *queries, "--gallery", gallery, "--top", "4", "--picture", picture)
-    print(f"\nLook at {picture}")
+    print(f"\nThe gallery is {gallery}\nLook at {picture}")
     return 0
+
+
+def folder_for(run: Path, photos: Path) -> Path:
+    """Return where the gallery of these photos is: the same folder for the same path, another for every other path."""
+    path = photos.resolve()
+    return run / f"{path.name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
 
 
 def rendered_photos(folder: Path) -> Path:
