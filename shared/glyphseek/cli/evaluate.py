@@ -42,7 +42,10 @@ def evaluate(
     ] = None,
     trained_on: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder that was trained on: its held-out photos alone are measured; repeat it for more."),
+        typer.Option(
+            help="Folder that was trained on: its held-out photos alone are measured, about one in five, by the"
+            " checksum of the file name; repeat it for more."
+        ),
     ] = None,
     method: Annotated[list[Method] | None, typer.Option(help="Methods to measure side by side; repeat it.")] = None,
     model: Annotated[str, typer.Option(help="Model id or folder.")] = DEFAULT_MODEL,
@@ -56,10 +59,18 @@ def evaluate(
     ] = None,
     split: Annotated[Split, typer.Option(help="Part of a set that publishes two.")] = Split.TEST,
     queries: Annotated[
-        list[str] | None, typer.Option(help="Only the query list of this name; repeat it for more. All without.")
+        list[str] | None,
+        typer.Option(
+            help="Only the query list of this name; repeat it for more. All without. `untaught`: the words of a set's"
+            " first list that training leaves out."
+        ),
     ] = None,
     held_out: Annotated[
-        bool, typer.Option("--held-out", help="Only the photos that training leaves out (every fifth).")
+        bool,
+        typer.Option(
+            "--held-out",
+            help="Only the photos that training leaves out: about one in five, by the checksum of the file name.",
+        ),
     ] = False,
     cache: Annotated[
         Path | None, typer.Option(help="Folder to keep features and OCR readings in; a second run is quick.")

@@ -13,7 +13,7 @@ import numpy as np
 
 from glyphseek.cli.console import OnProgress, err
 from glyphseek.datasets.benchmarks import Split, load_benchmarks
-from glyphseek.errors import ImageError, SettingError
+from glyphseek.errors import ImageError, InputError, SettingError
 from glyphseek.evaluation import (
     Benchmark,
     GalleryReranker,
@@ -34,8 +34,11 @@ from glyphseek.ports import FeatureStore, Model, TokenScorer, blob_key
 from glyphseek.reranking import Reranker
 from glyphseek.search import SearchSettings
 from glyphseek.tokens import CodecName, pack, unpack_vectors
-from glyphseek.training.annotated import is_held_out_photo
+from glyphseek.training.annotated import is_held_out_photo, is_held_out_word, spell
 from glyphseek.types import FeatureKind, FloatArray, Instances, Precision
+
+UNTAUGHT = "untaught"
+"""The query list of the words that this project's training leaves out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +54,33 @@ class Scorer:
 def open_benchmarks(folders: Sequence[tuple[Path, bool]], split: Split, lists: Sequence[str]) -> list[Benchmark]:
     """Return the benchmarks of the folders, of those with True the photos that training leaves out.
 
-    Without names all query lists are kept. Raises SettingError without folders, or for an unknown list.
+    Each has the list `untaught` behind its own. Without names all query lists are kept. Raises SettingError without
+    folders, or for an unknown list.
     """
     if not folders:
         raise SettingError("nothing to measure on: give a folder, or one that was trained on with --trained-on")
     loaded = [(one, held_out) for folder, held_out in folders for one in load_benchmarks(folder, split=split)]
-    asked = [(keep_lists(one, lists) if lists else one, held_out) for one, held_out in loaded]
+    known = [(add_untaught(one), held_out) for one, held_out in loaded]
+    asked = [(keep_lists(one, lists) if lists else one, held_out) for one, held_out in known]
     return [keep_held_out(one) if held_out else one for one, held_out in asked]
+
+
+def add_untaught(benchmark: Benchmark) -> Benchmark:
+    """Return the benchmark with the list `untaught` behind its own: words of its first list that training leaves out.
+
+    A query of several words is none of them. Without such a word, or with a list of that name, nothing is added.
+    """
+    if UNTAUGHT in {queries.name for queries in benchmark.query_lists}:
+        return benchmark
+    relevant = {query: found for query, found in benchmark.query_lists[0].relevant.items() if is_untaught(query)}
+    lists = benchmark.query_lists + ((QueryList(name=UNTAUGHT, relevant=relevant),) if relevant else ())
+    return replace(benchmark, query_lists=lists)
+
+
+def is_untaught(query: str) -> bool:
+    """Return whether the query is one word, and one that training leaves out."""
+    word = spell(query)
+    return word is not None and is_held_out_word(word)
 
 
 def keep_lists(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
@@ -69,7 +92,10 @@ def keep_lists(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
 
 
 def keep_held_out(benchmark: Benchmark) -> Benchmark:
-    """Return the photos that training leaves out, and the queries that they answer."""
+    """Return the photos that training leaves out, and the queries that they answer; lists without any are left out.
+
+    Raises InputError when no list has a query.
+    """
     images = tuple(image for image in benchmark.images if is_held_out_photo(image.path))
     names = {image.name for image in images}
     lists = tuple(
@@ -78,7 +104,11 @@ def keep_held_out(benchmark: Benchmark) -> Benchmark:
             relevant={q: kept for q, found in queries.relevant.items() if (kept := frozenset(found & names))},
         )
         for queries in benchmark.query_lists
+        if any(found & names for found in queries.relevant.values())
     )
+    if not lists:
+        asked = ", ".join(queries.name for queries in benchmark.query_lists)
+        raise InputError(f"none of the {len(images)} held-out photos of {benchmark.name} answers a query of {asked}")
     return replace(benchmark, name=f"{benchmark.name} held-out", images=images, query_lists=lists)
 
 

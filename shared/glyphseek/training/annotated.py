@@ -18,9 +18,9 @@ from glyphseek.types import RgbImage
 
 ILLEGIBLE = "###"
 HELD_OUT_PHOTOS = 5
-"""Every fifth photo, by the checksum of its file name, is never trained on."""
+"""A photo is never trained on when the checksum of its file name can be divided by this: about one in five."""
 HELD_OUT_WORDS = 20
-"""Every twentieth word of four characters or more, by its checksum, is never trained on."""
+"""A word of four characters or more is never trained on when its checksum can be divided by this: one in twenty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
