@@ -37,6 +37,13 @@ def test_the_input_size_is_the_backbones() -> None:
     assert TINY_DENSE.longer_side == TINY.longer_side
 
 
+def test_presets_of_a_published_clip_are_asked_for_all_that_its_text_tower_reads() -> None:
+    limits = {name: preset.max_query_characters for name, preset in PRESETS.items() if preset.clip is not None}
+
+    assert limits.pop("cayn-siglip-b-512") == 62
+    assert set(limits.values()) == {75}
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

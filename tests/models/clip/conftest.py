@@ -9,13 +9,13 @@ from typing import cast
 
 import pytest
 import torch
+from models.clip.toy_tokenizer import write_tokenizer
 from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.modified_resnet import AttentionPool2d, ModifiedResNet
 from open_clip.transformer import TextTransformer
 from timm.layers.attention import Attention
 from timm.layers.attention_pool import AttentionPoolLatent
 from timm.models.vision_transformer import VisionTransformer as TimmTransformer
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 
 from glyphseek.models.clip.building import create_clip, take_apart
@@ -87,19 +87,7 @@ def one_thread_without_gradients() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tokenizer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small sentence-piece tokenizer built as SigLIP's is: unigrams, `</s>` (id 1) after every text."""
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.NFKC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=60, special_tokens=["<pad>", "</s>", "<unk>"], unk_token="<unk>", show_progress=False
-    )
-    tokenizer.train_from_iterator(["coffee shop open", "bank of america", "bread and milk"], trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    path = tmp_path_factory.mktemp("siglip") / "tokenizer.json"
-    tokenizer.save(str(path))
-    return path
+    return write_tokenizer(tmp_path_factory.mktemp("siglip") / "tokenizer.json")
 
 
 def tiny_resnet_clip() -> CLIP:

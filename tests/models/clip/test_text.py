@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 import torch
+from models.clip.toy_tokenizer import write_letter_tokenizer
 from open_clip.transformer import TextTransformer
 
 from glyphseek.errors import CheckpointDamaged, ModelNotFound, QueryError
+from glyphseek.models.cayn.dense.settings import ALPHABET
+from glyphseek.models.clip.settings import ARCHITECTURES
 from glyphseek.models.clip.siglip import SiglipBackbone
 from glyphseek.models.clip.text import SiglipTextTower
 from glyphseek.models.clip.vit import VitBackbone
@@ -46,6 +50,31 @@ def test_clip_reads_75_tokens_between_start_and_end(tiny_vit: VitBackbone) -> No
     assert is_padding.shape == (1, 77)
     with pytest.raises(QueryError, match="is 78 tokens long, the model reads at most 77"):
         tiny_vit.encode_text(["coffee", "a " * 76])
+
+
+def longest_texts(most: int) -> list[str]:
+    """Return texts of so many characters that pieces have least in common with: letters and digits at random."""
+    rng = random.Random(0)
+    mixed = ["".join(rng.choices(ALPHABET, k=most)) for _ in range(50)]
+    alone = " ".join("q7" * most)[:most].strip().ljust(most, "q")
+    return [*mixed, alone, "7" * most, "q" * most]
+
+
+def test_clip_reads_the_longest_text_that_presets_let_through(tiny_vit: VitBackbone) -> None:
+    most = ARCHITECTURES["ViT-B-16"].most_characters
+
+    _, _, is_padding = tiny_vit.encode_text(longest_texts(most))
+
+    assert is_padding.shape[1] == 77  # digits are a token each: no text could be longer
+
+
+def test_siglip_reads_the_longest_text_that_presets_let_through(tmp_path: Path) -> None:
+    tower = siglip_tower(write_letter_tokenizer(tmp_path / "letters.json", ALPHABET))
+    most = ARCHITECTURES["ViT-B-16-SigLIP-512"].most_characters
+
+    _, is_padding = tower.tokenize(longest_texts(most))
+
+    assert int((~is_padding).sum(dim=1).max()) == 64
 
 
 def test_siglip_ends_a_text_once_and_fills_its_context_with_the_end(tiny_siglip: SiglipBackbone) -> None:

@@ -17,7 +17,7 @@ from glyphseek.models.cayn.dense.settings import TINY as DENSE_TINY
 from glyphseek.models.cayn.regions.settings import SMALL as REGIONS_SMALL
 from glyphseek.models.cayn.regions.settings import TINY as REGIONS_TINY
 from glyphseek.models.cayn.regions.settings import RegionSettings
-from glyphseek.models.clip.settings import CLIP_SETTINGS, ClipSettings
+from glyphseek.models.clip.settings import CLIP_SETTINGS, Architecture, ClipSettings
 from glyphseek.models.tdsl.settings import TdslSettings
 from glyphseek.models.tdsl.settings import restore_settings as restore_tdsl
 from glyphseek.types import Fusion
@@ -87,6 +87,7 @@ class CaynSettings:
     prompt: str = "{}"
     """How a word is shown to the text tower; `{}` is the word. The paper states none."""
     max_query_characters: int = 32
+    """Characters of one text that is asked. Presets over a published CLIP take what its text tower surely reads."""
     alphabet: str = ALPHABET
 
     def __post_init__(self) -> None:
@@ -145,19 +146,27 @@ class LossSettings:
             raise SettingError(f"itm_weight is {self.itm_weight}, it must be 0 or more")
 
 
-RN50 = CaynSettings(name="cayn-rn50", clip=CLIP_SETTINGS["RN50"])
+def over_clip(name: str, architecture: Architecture, *, vpa_reduction: int = 64) -> CaynSettings:
+    """Return the preset over a published CLIP, which may be asked for all that its text tower surely reads."""
+    clip = CLIP_SETTINGS[architecture]
+    return CaynSettings(
+        name=name, clip=clip, vpa_reduction=vpa_reduction, max_query_characters=clip.facts.most_characters
+    )
+
+
+RN50 = over_clip("cayn-rn50", "RN50")
 """The paper's smallest: 20 x 20 tokens of 1024 numbers."""
 
-RN50X4 = CaynSettings(name="cayn-rn50x4", clip=CLIP_SETTINGS["RN50x4"])
+RN50X4 = over_clip("cayn-rn50x4", "RN50x4")
 """20 x 20 tokens of 640 numbers."""
 
-RN50X16 = CaynSettings(name="cayn-rn50x16", clip=CLIP_SETTINGS["RN50x16"])
+RN50X16 = over_clip("cayn-rn50x16", "RN50x16")
 """The paper's best: 20 x 20 tokens of 768 numbers; its variant at 768 px reranks 96 images."""
 
-VIT_B_16 = CaynSettings(name="cayn-vit-b-16", clip=CLIP_SETTINGS["ViT-B-16"], vpa_reduction=8)
+VIT_B_16 = over_clip("cayn-vit-b-16", "ViT-B-16", vpa_reduction=8)
 """Two by two tiles, tokens of 512 numbers."""
 
-SIGLIP_B_512 = CaynSettings(name="cayn-siglip-b-512", clip=CLIP_SETTINGS["ViT-B-16-SigLIP-512"], vpa_reduction=8)
+SIGLIP_B_512 = over_clip("cayn-siglip-b-512", "ViT-B-16-SigLIP-512", vpa_reduction=8)
 """SigLIP at its own 512 px: 32 x 32 tokens of 768 numbers."""
 
 SMALL = CaynSettings(

@@ -20,6 +20,8 @@ class ArchitectureFacts:
     """What an architecture is, whatever its weights: C, E, pixels along a side it was trained at, pixels of a token.
 
     `mean` and `deviation` normalise RGB in [0, 1]. `is_resnet` says that tokens come from a convolutional trunk.
+    `most_characters` is the longest text of a-z, 0-9 and spaces that surely fits the text tower, however it is cut: a
+    character is one token at most, CLIP adds start and end to make 77, SigLIP a word's start and the end to make 64.
     """
 
     token_width: int
@@ -29,6 +31,7 @@ class ArchitectureFacts:
     mean: tuple[float, float, float] = CLIP_MEAN
     deviation: tuple[float, float, float] = CLIP_DEVIATION
     is_resnet: bool = False
+    most_characters: int = 75
 
 
 ARCHITECTURES: dict[Architecture, ArchitectureFacts] = {
@@ -37,7 +40,13 @@ ARCHITECTURES: dict[Architecture, ArchitectureFacts] = {
     "RN50x16": ArchitectureFacts(token_width=3072, joint_width=768, native_side=384, stride=32, is_resnet=True),
     "ViT-B-16": ArchitectureFacts(token_width=768, joint_width=512, native_side=224, stride=16),
     "ViT-B-16-SigLIP-512": ArchitectureFacts(
-        token_width=768, joint_width=768, native_side=512, stride=16, mean=SIGLIP_MEAN, deviation=SIGLIP_DEVIATION
+        token_width=768,
+        joint_width=768,
+        native_side=512,
+        stride=16,
+        mean=SIGLIP_MEAN,
+        deviation=SIGLIP_DEVIATION,
+        most_characters=62,
     ),
 }
 
