@@ -112,6 +112,40 @@ def test_without_network_the_error_names_the_file_where_it_is_and_where_to_put_i
     assert str(tmp_path / f"{architecture}-{tag}.safetensors") in told
 
 
+@pytest.mark.usefixtures("no_network")
+def test_a_repository_of_the_hub_is_named_when_it_cannot_be_fetched(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound) as caught:
+        find_weights("ViT-B-16", "hf-hub:apple/DFN2B-CLIP-ViT-B-16", home=tmp_path)
+    told = str(caught.value)
+    assert "weights 'hf-hub:apple/DFN2B-CLIP-ViT-B-16' of ViT-B-16 are not here and cannot be fetched" in told
+    assert "https://huggingface.co/apple/DFN2B-CLIP-ViT-B-16/resolve/main/open_clip_model.safetensors" in told
+    assert f"save it as {tmp_path}/ViT-B-16-apple--DFN2B-CLIP-ViT-B-16.safetensors" in told
+
+
+def test_a_repository_of_the_hub_that_was_brought_is_used(clip_of_one_size: Callable[[], CLIP], tmp_path: Path) -> None:
+    saved = clip_of_one_size()
+    save_safetensors(saved, tmp_path / "RN50-owner--name.safetensors")
+    loaded = building.load_clip(RN50, "hf-hub:owner/name", home=tmp_path)
+    assert torch.equal(loaded.text.state_dict()["positional_embedding"], saved.state_dict()["positional_embedding"])
+
+
+@pytest.mark.parametrize("source", ["hf-hub:", "hf-hub:owner", "hf-hub:owner/", "hf-hub:/name", "hf-hub:a/b/c"])
+def test_a_name_that_is_no_repository_is_refused(source: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="write hf-hub:owner/name"):
+        find_weights("RN50", source, home=tmp_path)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_repository_that_the_hub_could_not_have_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match=r"'hf-hub:owner/na me' of RN50 are not here"):
+        find_weights("RN50", "hf-hub:owner/na me", home=tmp_path)
+
+
+def test_weights_of_a_known_repository_want_their_own_activation(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="trained with quick_gelu=True; the settings say False"):
+        building.load_clip(replace(RN50, quick_gelu=False), "hf-hub:timm/resnet50_clip.openai", home=tmp_path)
+
+
 def test_the_hub_is_named_as_unreachable_when_it_is(tmp_path: Path) -> None:
     code = (
         "import time\n"

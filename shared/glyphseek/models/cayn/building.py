@@ -36,8 +36,8 @@ def build_backbone(settings: CaynSettings, *, tokenizer: Path | None = None) -> 
 def load_network(settings: CaynSettings, weights: str) -> Cayn:
     """Return the network with a published backbone, and adapter and head as they are before training.
 
-    `weights` are an open_clip tag, a file, or an s3:// address. Raises ModelNotFound, CheckpointDamaged, MissingExtra,
-    and SettingError for a preset whose backbone is not a published one.
+    `weights` are an open_clip tag, hf-hub:owner/name, a file, or an s3:// address. Raises ModelNotFound,
+    CheckpointDamaged, MissingExtra, and SettingError for a preset whose backbone is not a published one.
     """
     if settings.clip is None:
         raise SettingError(f"preset {settings.name!r} has a backbone of this project: it has no published weights")

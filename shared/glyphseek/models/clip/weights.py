@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from open_clip.factory import get_model_config
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
@@ -25,17 +25,21 @@ WEIGHTS_HOME = Path("~/.cache/glyphseek/weights")
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 TOKENIZER = "tokenizer.json"
 S3 = "s3://"
+HUB = "hf-hub:"
 
 
 def find_weights(architecture: Architecture, source: str, *, home: Path = WEIGHTS_HOME) -> Path:
     """Return the file of the weights that `source` names, fetched into a cache where it is remote.
 
-    `source` is a name under which open_clip knows published weights of that architecture (`openai`), the path of a
-    .safetensors, .pt, .pth or .bin file, or s3://bucket/key. Raises ModelNotFound, which names the file to bring and
-    where to put it, and MissingExtra for S3 without its client.
+    `source` is a name under which open_clip knows published weights of that architecture (`openai`), a repository of
+    the hub as open_clip writes it (`hf-hub:owner/name`), the path of a .safetensors, .pt, .pth or .bin file, or
+    s3://bucket/key. Raises ModelNotFound, which names the file to bring and where to put it, and MissingExtra for S3
+    without its client.
     """
     if source.startswith(S3):
         return fetch_object(source, home=home)
+    if source.startswith(HUB):
+        return _find_repository(architecture, source, home)
     path = Path(source).expanduser()
     if path.is_file():
         return path
@@ -45,8 +49,16 @@ def find_weights(architecture: Architecture, source: str, *, home: Path = WEIGHT
 
 
 def published_settings(architecture: Architecture, source: str) -> Mapping[str, object] | None:
-    """Return what open_clip knows of the weights published under that name; None when there are none."""
-    return cast(dict[str, object], get_pretrained_cfg(architecture, source)) or None
+    """Return what open_clip knows of the weights published under that name or there; None when it knows none."""
+    if not source.startswith(HUB):
+        return cast(dict[str, object], get_pretrained_cfg(architecture, source)) or None
+    known = (published_settings(architecture, tag) for tag in _known_tags(architecture))
+    hub = source.removeprefix(HUB)
+    return next((one for one in known if one is not None and str(one.get("hf_hub", "")).rstrip("/") == hub), None)
+
+
+def _known_tags(architecture: Architecture) -> list[str]:
+    return cast(list[str], list_pretrained_tags_by_model(architecture))
 
 
 def find_tokenizer(architecture: Architecture, *, beside: Path | None = None, home: Path = WEIGHTS_HOME) -> Path:
@@ -77,19 +89,34 @@ def _tokenizer_hub(architecture: Architecture) -> str:
 def _find_published(architecture: Architecture, tag: str, home: Path) -> Path:
     config = published_settings(architecture, tag)
     if config is None:
-        known = ", ".join(cast(list[str], list_pretrained_tags_by_model(architecture)))
-        raise ModelNotFound(f"{architecture} has no weights {tag!r}; known: {known}; or give a file or s3://bucket/key")
-    own = home.expanduser() / f"{architecture}-{tag}.safetensors"
-    for path in (own.with_name(own.stem + suffix) for suffix in WEIGHT_SUFFIXES):
+        raise ModelNotFound(
+            f"{architecture} has no weights {tag!r}; known: {', '.join(_known_tags(architecture))}; or give a file, "
+            f"{HUB}owner/name or s3://bucket/key"
+        )
+    return _fetch_or_own(architecture, tag, str(config["hf_hub"]).rstrip("/"), home.expanduser(), tag)
+
+
+def _find_repository(architecture: Architecture, source: str, home: Path) -> Path:
+    hub = source.removeprefix(HUB)
+    owner, _, name = hub.partition("/")
+    if not owner or not name or "/" in name:
+        raise ModelNotFound(f"{source} names no repository of the hub; write {HUB}owner/name")
+    return _fetch_or_own(architecture, source, hub, home.expanduser(), f"{owner}--{name}")
+
+
+def _fetch_or_own(architecture: Architecture, source: str, hub: str, home: Path, name: str) -> Path:
+    """Return the file that was put in `home` under the name, otherwise the hub's. Raises ModelNotFound."""
+    stem = f"{architecture}-{name}"
+    for path in (home / (stem + suffix) for suffix in WEIGHT_SUFFIXES):
         if path.is_file():
             return path
-    hub = str(config["hf_hub"]).rstrip("/")
     try:
         return _download(hub)
-    except (OSError, EntryNotFoundError) as error:
+    except (OSError, EntryNotFoundError, HFValidationError) as error:
         raise ModelNotFound(
-            f"weights {tag!r} of {architecture} are not here and cannot be fetched ({_first_line(error)}): bring "
-            f"{_address(hub, HF_SAFE_WEIGHTS_NAME)} and save it as {own}, or give its path as the weights"
+            f"weights {source!r} of {architecture} are not here and cannot be fetched ({_first_line(error)}): bring "
+            f"{_address(hub, HF_SAFE_WEIGHTS_NAME)} and save it as {home / (stem + WEIGHT_SUFFIXES[0])}, or give its "
+            "path as the weights"
         ) from error
 
 

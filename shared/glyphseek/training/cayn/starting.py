@@ -20,10 +20,10 @@ BACKBONE_PARTS = ("backbone.", "clip.")
 def start_network(settings: CaynSettings, weights: str) -> Cayn:
     """Return the preset's network with the backbone of `weights`, adapter and head untrained.
 
-    For a published backbone `weights` is what `load_network` takes: an open_clip tag, a file or an s3:// address. For
-    one of this project it is a packaged model's folder, or the run folder of a stage that trained it; a packaged TDSL
-    model is the trunk and the text tower of word regions. Raises ModelNotFound
-    when it is neither, CheckpointDamaged when it holds another backbone.
+    For a published backbone `weights` is what `load_network` takes: an open_clip tag, hf-hub:owner/name, a file or an
+    s3:// address. For one of this project it is a packaged model's folder, or the run folder of a stage that trained
+    it; a packaged TDSL model is the trunk and the text tower of word regions. Raises ModelNotFound when it is neither,
+    CheckpointDamaged when it holds another backbone.
     """
     if settings.clip is not None:
         return load_network(settings, weights)
