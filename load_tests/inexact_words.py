@@ -3,8 +3,8 @@
     python load_tests/inexact_words.py SET [--held-out] [--model ID] [--seed 1]
 
 SET is a gallery with `boxes.jsonl`; with --held-out only the photos that training leaves out are taken. Questions
-are made from the words of the photos: every second word of four letters or more with one edit at random (`cofee~1`), every
-word of six or more with two (`cofe~2`), and the first three, four and five letters of every word that has two more
+are made from the words of the photos: every second word of four letters or more with one edit at random (`cofee~1`),
+every word of six or more with two (`cofe~2`), and the first three, four and five letters of every word that has two more
 (`cof*`). A photo answers that has a word within the edits, or with that beginning.
 
 All photos are compared, also those that a search would not take as candidates. mAP is in percent; confident are the
