@@ -1,4 +1,7 @@
-"""Photos of any shape to one batch: padded right and below with black, never cropped, never stretched."""
+"""Photos of any shape to one batch: padded right and below with black, never cropped, every pixel as it comes.
+
+What stretching there is happens before, in `encoder.shrink`: by 1 / 8 of a side at most, to whole cells of the map.
+"""
 
 from __future__ import annotations
 
