@@ -16,7 +16,7 @@ AGREEMENT_CUT = 100
 
 def plot_recall(path: Path, title: str, figures: list[SizeFigures]) -> None:
     """Draw recall@K of exhaustive search against ground truth, and of each index against exhaustive search, by size."""
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure = Figure(figsize=(11, 5), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
     images = [one.images for one in figures]
@@ -37,7 +37,7 @@ def plot_recall(path: Path, title: str, figures: list[SizeFigures]) -> None:
     )
     for axes in (left, right):
         axes.grid(visible=True, alpha=0.3)
-        axes.legend(loc="lower left")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False)
     figure.savefig(path, dpi=120)
 
 
