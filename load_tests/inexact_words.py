@@ -4,8 +4,8 @@
 
 SET is a gallery with `boxes.jsonl`; with --held-out only the photos that training leaves out are taken. Questions
 are made from the words of the photos: every second word of four letters or more with one edit at random (`cofee~1`),
-every word of six or more with two (`cofe~2`), and the first three, four and five letters of every word that has two more
-(`cof*`). A photo answers that has a word within the edits, or with that beginning.
+every word of six or more with two (`cofe~2`), and the first three, four and five letters of every word that has two
+more (`cof*`). A photo answers that has a word within the edits, or with that beginning.
 
 All photos are compared, also those that a search would not take as candidates. mAP is in percent; confident are the
 photos at the model's threshold and above. The same seed asks the same.
