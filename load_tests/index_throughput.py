@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -57,9 +58,14 @@ def main() -> int:
         settings=IndexSettings(batch_images=arguments.batch),
     )
     least = tomllib.loads(Path(__file__).with_name("thresholds.toml").read_text())["index_throughput"]["share"]
-    share = sum(each.index for each in rounds) / sum(each.forward for each in rounds)
+    share = share_of_forward(rounds)
     print(f"index / forward = {share:.3f}, threshold {least}; load average {os.getloadavg()[0]:.1f}")
     return 0 if share >= least else 1
+
+
+def share_of_forward(rounds: Sequence[Round]) -> float:
+    """Return the images/s of indexing as a share of the forward's, both summed over the rounds."""
+    return sum(each.index for each in rounds) / sum(each.forward for each in rounds)
 
 
 def measure(model: Model, folder: Path, *, images: int, rounds: int, settings: IndexSettings) -> list[Round]:

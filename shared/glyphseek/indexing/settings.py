@@ -33,14 +33,15 @@ class EncodingSettings:
 class IndexSettings:
     """How a folder is indexed; the defaults suit a laptop.
 
-    codec: how vectors and tokens are stored in blobs; residual codecs need a model with a codebook. keep_likelihood:
-    tokens of a text likelihood below it are not stored; 0 stores all, and so do models without likelihood. limits:
-    bounds of one photo. longer_side: pixels that the model reads, if known; JPEGs of twice that are decoded at a
-    fraction of their size. batch_images: photos for one call of the model, which is given the next one before a call
-    ends. decode_threads: two hide the decoding behind a model on the CPU; more only compete with it. commit_images and
-    commit_s: rows are committed when either is reached, so a kill loses at most that much of encoding (blobs already
-    written are used again). keep_missing: photos that are no longer in the folder stay in the gallery. allow_move: the
-    gallery may have been made from another folder, whose photos are then treated as deleted.
+    codec: how vectors and tokens are stored in blobs; residual codecs need a model with a codebook.
+    keep_likelihood: tokens of a text likelihood below it are not stored; 0 stores all, and so do models without
+    likelihood. limits: bounds of one photo. longer_side: pixels that the model reads, if known; JPEGs of twice that
+    are decoded at a fraction of their size. batch_images: photos for one call of the model, which is given the next
+    one before a call ends. decode_threads: two hide the decoding behind a model on the CPU; more only compete with
+    it. commit_images and commit_s: rows are committed when either is reached. A kill costs the encoding of the
+    photos in hand alone, up to about 16 on four cores or fewer: a photo whose blob is on disk is not encoded again,
+    whether it has a row or not. keep_missing: photos that are no longer in the folder stay in the gallery.
+    allow_move: the gallery may have been made from another folder, whose photos are then treated as deleted.
     """
 
     codec: CodecName = CodecName.FP16
