@@ -119,6 +119,7 @@ def print_tables(reports: Sequence[Report]) -> None:
 
     out.print(summary_table(reports), markup=False)
     out.print(comparison_table(reports), markup=False)
-    for one in reports:
-        for name, value in one.figures.items():
-            err.print(f"{one.method}, {one.benchmark}, {one.query_list}: {name} {value:.4g}", markup=False)
+    measured = {(one.method, one.benchmark): one.figures for one in reports}  # whatever was asked
+    for (method, benchmark), figures in measured.items():
+        for name, value in figures.items():
+            err.print(f"{method}, {benchmark}: {name} {value:.4g}", markup=False)
