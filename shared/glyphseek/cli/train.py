@@ -69,7 +69,7 @@ def train(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="Stage adapter: the frozen backbone. A published one by its open_clip tag, file or s3:// address, "
+            help="Stage adapter: the frozen backbone. A published one by its open_clip tag, hf-hub:owner/name, file or s3:// address, "
             "ours by the folder of a model or of a run."
         ),
     ] = None,

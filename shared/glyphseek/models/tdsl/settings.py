@@ -147,14 +147,14 @@ SMALL = TdslSettings(
     steps=16,
     step_width=48,
     score_by_centredness=True,
-    score_threshold=0.38,
-    nms_iou=0.7,
+    score_threshold=0.32,
+    nms_iou=0.65,
     extra_longer_sides=(448,),
     keeps_letters=True,
     shrinks_by="linear",
 )
 """For a laptop's CPU: a small detector and words read from the image, both at 1024 px; 16 x 48 numbers a word. What
-the second size and NMS at 0.7 gave, and what they cost, is in docs/decisions/0010; what letters give in 0015."""
+the second size and the number of boxes give, and what they cost, is in docs/decisions/0010; what letters give in 0015."""
 
 TINY_PYRAMID = TdslSettings(
     name="tdsl-tiny",
