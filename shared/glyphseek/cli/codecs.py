@@ -50,7 +50,7 @@ def codecs(
         bool,
         typer.Option(
             "--held-out",
-            help="Measure only the photos that training leaves out (about one in five), and fit codebooks on the others.",
+            help="Measure only the photos that training leaves out (one in five), and fit codebooks on the others.",
         ),
     ] = False,
     fit_on: Annotated[

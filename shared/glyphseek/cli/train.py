@@ -69,8 +69,8 @@ def train(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="Stage adapter: the frozen backbone. A published one by its open_clip tag, hf-hub:owner/name, file or s3:// address, "
-            "ours by the folder of a model or of a run."
+            help="Stage adapter: the frozen backbone. A published one by its open_clip tag, hf-hub:owner/name, "
+            "file or s3:// address, ours by the folder of a model or of a run."
         ),
     ] = None,
     cache: Annotated[
