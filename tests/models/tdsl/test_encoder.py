@@ -43,7 +43,7 @@ def set_text_bias(network: Tdsl, value: float) -> None:
 
 def make_encoder(settings: TdslSettings = TINY_PYRAMID, precision: Precision = "float32") -> TdslEncoder:
     torch.manual_seed(0)
-    network = Tdsl(settings)
+    network = Tdsl(replace(settings, least_reading=None))  # an untrained reader is sure of nothing
     set_text_bias(network, -1.0)  # an untrained detector finds something
     card = ModelCard(
         name="test",

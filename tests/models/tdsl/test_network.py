@@ -126,7 +126,8 @@ def test_words_of_the_pyramid_are_read_from_the_size_they_were_found_at() -> Non
 
 def test_a_larger_size_for_the_detector_leaves_the_size_that_words_are_read_at() -> None:
     torch.manual_seed(2)
-    plain = Tdsl(replace(SMALL, longer_side=128, detector_longer_side=128, extra_longer_sides=(), nms_iou=0.999)).eval()
+    sizes = replace(SMALL, longer_side=128, detector_longer_side=128, extra_longer_sides=(), nms_iou=0.999)
+    plain = Tdsl(replace(sizes, least_reading=None)).eval()
     bias = plain.detector.heads.bias
     assert bias is not None
     with torch.no_grad():

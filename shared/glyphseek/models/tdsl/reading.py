@@ -26,6 +26,19 @@ class FoundWords:
     vectors_ND: Tensor
     letters_NSA: Tensor
 
+    def readable(self, least_reading: float) -> FoundWords:
+        """Return the words of which something can be read so surely; see `TdslSettings.least_reading`."""
+        surest_NS, signs_NS = self.letters_NSA.float().max(-1)
+        is_kept_N = (self.scores_N.float().log() + surest_NS.sum(1) >= least_reading) & (
+            signs_NS < self.letters_NSA.shape[2] - 1
+        ).any(1)
+        return FoundWords(
+            boxes_N4=self.boxes_N4[is_kept_N],
+            scores_N=self.scores_N[is_kept_N],
+            vectors_ND=self.vectors_ND[is_kept_N],
+            letters_NSA=self.letters_NSA[is_kept_N],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenWords:
@@ -59,9 +72,10 @@ def find_words(network: Tdsl, pixels_3HW: Tensor) -> FoundWords:
     else:
         read = [read_words(network, one.picture_3HW, one.levels, one.boxes_N4) for one in seen]
         vectors_ND, letters_NSA = (torch.cat(parts)[best] for parts in zip(*read, strict=True))
-    return FoundWords(
+    found = FoundWords(
         boxes_N4=boxes_N4[best].clamp(0, 1), scores_N=scores_N[best], vectors_ND=vectors_ND, letters_NSA=letters_NSA
     )
+    return found if settings.least_reading is None else found.readable(settings.least_reading)
 
 
 def sizes_to_see(settings: TdslSettings, longer_side: int) -> list[int]:

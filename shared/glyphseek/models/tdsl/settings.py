@@ -67,6 +67,9 @@ class TdslSettings:
     keeps_letters: bool = False
     """Whether the letters that CTC reads in each column of a word are stored, and images matched by them. The paper
     trains CTC as an auxiliary task and matches by vectors alone."""
+    least_reading: float | None = None
+    """Of a box, the logarithm of the detector's score times the probability of the surest way to read its letters:
+    below this, and where nothing is read, the box is taken for clutter and not stored. None stores all."""
     shrinks_by: Literal["area", "linear"] = "area"
     """How a photo is shrunk to `prepared_longer_side`: by area averaging, or, where it becomes no smaller than half,
     from the four pixels around each place, which is ten times faster and reads every pixel too."""
@@ -147,10 +150,11 @@ SMALL = TdslSettings(
     steps=16,
     step_width=48,
     score_by_centredness=True,
-    score_threshold=0.34,
+    score_threshold=0.32,
     nms_iou=0.65,
     extra_longer_sides=(448,),
     keeps_letters=True,
+    least_reading=-10.0,
     shrinks_by="linear",
 )
 """For a laptop's CPU: a small detector and words read from the image, both at 1024 px; 16 x 48 numbers a word. What

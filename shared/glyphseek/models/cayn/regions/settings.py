@@ -33,8 +33,8 @@ class RegionSettings:
         return self.reader.longer_side
 
 
-SMALL = RegionSettings(reader=replace(SMALL_READER, name="reader"))
-"""The trunk of tdsl-small as it is: photos at 1024 px, 24 x 32 cells, 768 numbers a token."""
+SMALL = RegionSettings(reader=replace(SMALL_READER, name="reader", least_reading=None))
+"""The trunk of tdsl-small, of which no word is left out: photos at 1024 px, 24 x 32 cells, 768 numbers a token."""
 
 TINY = RegionSettings(reader=replace(TINY_PYRAMID, name="reader"), cell=16, heads=2)
 """Toy size, for tests."""
