@@ -108,11 +108,11 @@ def _to(from_N: FloatArray, to_N: FloatArray) -> FloatArray:
     return to_N[None, :] - from_N[:, None]
 
 
-def _ramps(values: Sequence[FloatArray], ends: Sequence[tuple[float, float]]) -> FloatArray:
+def _ramps(values: Sequence[NDArray[np.floating]], ends: Sequence[tuple[float, float]]) -> FloatArray:
     """Return the product of ramps over (N, N) values, one for each pair of ends; one array is quicker than several."""
     none_C11 = np.array([none for _, none in ends], dtype=np.float32)[:, None, None]
     length_C11 = np.array([full - none for full, none in ends], dtype=np.float32)[:, None, None]
-    factors_CNN = np.array(values)
+    factors_CNN = np.array(values, dtype=np.float32)
     factors_CNN -= none_C11
     factors_CNN /= length_C11
     return np.minimum(np.maximum(factors_CNN, 0.0), 1.0).prod(axis=0)  # clip is slower
