@@ -65,14 +65,10 @@ def find_largest(rows: ScanRows, vectors_QD: FloatArray, limit: int, pool: Execu
 
 
 def _find_together(rows: ScanRows, vectors_QD: FloatArray, limit: int, pool: Executor) -> list[Found]:
-    queries = encode_queries(vectors_QD, is_fine=False)
-    upper_QR = _bound_all(rows, queries, pool)
+    upper_QR = _bound_all(rows, encode_queries(vectors_QD, is_fine=False), pool)
 
     def settle(query: int) -> Found:
-        upper_R = upper_QR[query]
-        rows_F = np.flatnonzero(upper_R >= _reached(upper_R, limit))
-        highest = _Bounded.of(rows, rows_F, upper_R[rows_F], queries, query)
-        return _settle(_Comparison(rows, vectors_QD[query]), upper_R, highest, limit)
+        return _settle(_Comparison(rows, vectors_QD[query]), upper_QR[query], limit)
 
     return list(pool.map(settle, range(len(vectors_QD))))
 
@@ -135,12 +131,6 @@ class _Bounded:
     lower_F: FloatArray
     upper_F: FloatArray
 
-    @classmethod
-    def of(cls, rows: ScanRows, rows_F: Rows, upper_F: FloatArray, queries: QueryCodes, query: int) -> _Bounded:
-        """Return rows with bounds from above that `bound_products` gave them for one of the queries."""
-        room = np.float32(2.0001) * queries.lengths_Q[query]
-        return cls(rows_F, upper_F - room * slack_of(rows.measures_R3[rows_F], queries), upper_F)
-
     def reaching(self, value: np.float32) -> _Bounded:
         """Return those that may have the value or more."""
         may_F = self.upper_F >= value
@@ -158,11 +148,13 @@ class _Comparison:
 
     def bound(self, rows_F: Rows) -> _Bounded:
         """Return rows with narrow bounds."""
+        measures_F3 = self._rows.measures_R3[rows_F]
         upper_F = np.empty(len(rows_F), dtype=np.float32)
         for part in _parts(0, len(rows_F), _ROWS_AT_ONCE):
             sums_SF = self._multiply(self._rows.codes_RD[rows_F[part]])
-            upper_F[part] = bound_products(sums_SF, self._codes, self._rows.measures_R3[rows_F[part]])[0]
-        return _Bounded.of(self._rows, rows_F, upper_F, self._codes, 0)
+            upper_F[part] = bound_products(sums_SF, self._codes, measures_F3[part])[0]
+        room = np.float32(2.0001) * self._codes.lengths_Q[0]
+        return _Bounded(rows_F, upper_F - room * slack_of(measures_F3, self._codes), upper_F)
 
     def multiply(self, bounded: _Bounded) -> FloatArray:
         """Return the inner products of rows. They do not depend on the place of a row.
@@ -180,13 +172,13 @@ class _Comparison:
         return products_F
 
 
-def _settle(compare: _Comparison, upper_R: FloatArray, highest: _Bounded, limit: int) -> Found:
+def _settle(compare: _Comparison, upper_R: FloatArray, limit: int) -> Found:
     """Compare the rows that may be among the `limit` best, as far as bounds tell which those are.
 
-    `upper_R` are wide bounds, and `highest` the rows that have the highest of them, at least `limit` if there are so
-    many. Their products give a value that the worst of the best reaches; the other rows that may reach it are bounded
-    narrowly, and few of them are left.
+    `upper_R` are wide bounds. The products of the `limit` rows that are highest in them, or of some more, give a value
+    that the worst of the best reaches; the other rows that may reach it are bounded narrowly, and few of them are left.
     """
+    highest = compare.bound(np.flatnonzero(upper_R >= _reached(upper_R, limit)))
     products_F = compare.multiply(highest)
     may_count_R = upper_R >= _largest(products_F, limit)
     may_count_R[highest.rows_F] = False
