@@ -34,7 +34,7 @@ def test_polygons_cover_the_ink_of_their_words(fonts: FontBook, words: WordSourc
     for index in range(60):
         for run in seen_runs(maker, index)[1]:
             alpha = run.warp.place(run.block.mask, run.origin, SIDE, SIDE)
-            inside = cv2.dilate(filled([run.outline(box) for box in run.block.boxes]), np.ones((5, 5), np.uint8))
+            inside = cv2.dilate(filled(list(run.outlines())), np.ones((5, 5), np.uint8))
             assert (alpha[inside == 0] > 128).sum() <= 0.002 * (alpha > 128).sum()
 
 
@@ -44,8 +44,7 @@ def test_polygons_are_tight(fonts: FontBook, words: WordSource) -> None:
     for index in range(40):
         for run in seen_runs(maker, index)[1]:
             ink = run.warp.place(run.block.mask, run.origin, SIDE, SIDE) > 60
-            for box in run.block.boxes:
-                outline = run.outline(box)
+            for outline in run.outlines():
                 if np.ptp(outline, axis=0).min() < 12:
                     continue
                 half = len(outline) // 2
@@ -62,8 +61,8 @@ def test_polygons_run_clockwise_from_the_top_left(fonts: FontBook, words: WordSo
         support, runs = seen_runs(maker, index)
         assert [run.texts for run in runs] == [run.texts for run in support.runs]
         for run in runs:
-            for box in run.block.boxes:
-                x, y = run.outline(box).astype(np.float64).T
+            for outline in run.outlines():
+                x, y = outline.astype(np.float64).T
                 assert (x * np.roll(y, -1) - y * np.roll(x, -1)).sum() > 0
 
 

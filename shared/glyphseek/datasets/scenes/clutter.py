@@ -42,7 +42,7 @@ def _add_part(rng: np.random.Generator, picture: RgbImage, backgrounds: Backgrou
     slant = between(rng, -0.3, 0.3) * tall if chance(rng, 0.5) else 0.0
     corners = np.array([[0, max(0, slant)], [wide, max(0, -slant)], [wide, tall], [0, tall]])
     cv2.fillPoly(mask, [corners.astype(np.int32)], 255)
-    np.copyto(view, backgrounds.draw(rng, tall, wide), where=mask[:, :, None] > 0)
+    cv2.copyTo(backgrounds.draw(rng, tall, wide), mask, view)
 
 
 def _windows(rng: np.random.Generator, view: RgbImage) -> None:

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+import simplejpeg
 
 from glyphseek.datasets.scenes.colours import draw_colour
 from glyphseek.datasets.scenes.dice import between, chance, pick
@@ -34,15 +35,18 @@ def cover(rng: np.random.Generator, picture: RgbImage) -> None:
 def light(rng: np.random.Generator, picture: RgbImage) -> RgbImage:
     """Return the picture under other light: exposure, contrast, cast, shade, sometimes night or glare."""
     height, width = picture.shape[:2]
-    values = picture.astype(np.float32)
     gain = between(rng, 0.75, 1.2) if chance(rng, 0.85) else between(rng, 0.35, 0.75)
     cast = np.array([between(rng, 0.88, 1.1), between(rng, 0.95, 1.05), between(rng, 0.85, 1.1)], np.float32) * gain
     flat = between(rng, 0, 50) if chance(rng, 0.3) else 0.0
-    values *= cast * np.float32(1 - flat / 255)
-    values += np.float32(flat * between(rng, 0.3, 1.2))
-    if chance(rng, 0.3):
+    curves = np.arange(256, dtype=np.float32)[:, None] * cast * np.float32(1 - flat / 255)
+    curves += np.float32(flat * between(rng, 0.3, 1.2))
+    shaded, glaring = chance(rng, 0.3), chance(rng, 0.06)
+    if not shaded and not glaring:
+        return cv2.LUT(picture, np.minimum(curves, 255).astype(np.uint8)[None]).astype(np.uint8, copy=False)
+    values = cv2.LUT(picture, curves[None])
+    if shaded:
         values *= _ramp(rng, height, width, between(rng, 0.4, 0.9), 1.1)
-    if chance(rng, 0.06):
+    if glaring:
         values += _spot(rng, height, width)[:, :, None] * np.float32(between(rng, 50, 170))
     return np.clip(values, 0, 255).astype(np.uint8)
 
@@ -72,15 +76,19 @@ def add_noise(rng: np.random.Generator, picture: RgbImage, most: float) -> RgbIm
     top, left = int(rng.random() * (grain.shape[0] - height)), int(rng.random() * (grain.shape[1] - width))
     channels = grain[top : top + height, left : left + width]
     if chance(rng, 0.4):
-        channels = channels[:, :, :1]
-    noisy = picture.astype(np.float32) + channels * np.float32(deviation)
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+        channels = cv2.merge([channels[:, :, 0]] * 3)
+    noisy = cv2.addWeighted(picture, 1, channels, deviation, 0, dtype=cv2.CV_8U)
+    return noisy.astype(np.uint8, copy=False)
 
 
 def through_jpeg(picture: RgbImage, quality: int) -> RgbImage:
     """Return the picture as a JPEG file of that quality shows it."""
-    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return simplejpeg.decode_jpeg(encode_jpeg(picture, quality))
+
+
+def encode_jpeg(picture: RgbImage, quality: int) -> bytes:
+    """Return the picture as a JPEG file with halved colour, as cameras write it."""
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=quality, colorsubsampling="420")
 
 
 def sharpen(picture: RgbImage, amount: float) -> RgbImage:

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 
 from glyphseek import __version__
+from glyphseek.datasets.scenes.damage import encode_jpeg
 from glyphseek.datasets.scenes.dice import pick
 from glyphseek.datasets.scenes.scenes import ILLEGIBLE, Scene, SceneRenderer
 from glyphseek.errors import InputError
 from glyphseek.queries import normalize
-from glyphseek.types import RgbImage
 
 SHAPES = ((640, 480), (640, 480), (640, 480), (640, 427), (640, 360), (480, 640))
 """Width and height of rendered photos, all equally likely."""
@@ -106,16 +106,11 @@ def to_query(text: str) -> str:
 
 def _write_photo(folder: Path, index: int, scene: Scene, quality: int) -> GalleryRow:
     name = f"images/{index:06d}.jpg"
-    (folder / name).write_bytes(_encode(scene.image, quality))
+    (folder / name).write_bytes(encode_jpeg(scene.image, quality))
     items = tuple(
         (item.text, tuple((round(float(x), 1), round(float(y), 1)) for x, y in item.polygon)) for item in scene.items
     )
     return GalleryRow(image=name, items=items)
-
-
-def _encode(image: RgbImage, quality: int) -> bytes:
-    _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return data.tobytes()
 
 
 def _write_truth(folder: Path, rows: Sequence[GalleryRow]) -> None:

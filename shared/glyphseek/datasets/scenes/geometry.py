@@ -120,13 +120,24 @@ def tilt(x: float, y: float, extent: float) -> Matrix:
 
 
 def frame_points(box: tuple[float, float, float, float], steps: int) -> FloatArray:
-    """Return the outline of a flat (left, top, right, bottom) box: `steps` + 1 points along its top, then as many back
-    along its bottom."""
-    left, top, right, bottom = box
-    xs = np.linspace(left, right, steps + 1, dtype=np.float32)
-    upper = np.stack([xs, np.full_like(xs, top)], axis=1)
-    lower = np.stack([xs[::-1], np.full_like(xs, bottom)], axis=1)
-    return np.concatenate([upper, lower])
+    """Return the outline of a flat box: `steps` + 1 points along its top, then as many back along its bottom."""
+    return frames_points(np.array([box]), steps)[0]
+
+
+def frames_points(boxes_N4: NDArray[np.floating], steps: int) -> FloatArray:
+    """Return the outlines of flat (left, top, right, bottom) boxes as `frame_points` does: (N, 2 * steps + 2, 2)."""
+    left, top, right, bottom = np.hsplit(boxes_N4, 4)
+    xs = left + (right - left) * np.linspace(0, 1, steps + 1)
+    frames = np.empty((len(boxes_N4), 2 * steps + 2, 2), np.float32)
+    frames[:, : steps + 1, 0], frames[:, : steps + 1, 1] = xs, top
+    frames[:, steps + 1 :, 0], frames[:, steps + 1 :, 1] = xs[:, ::-1], bottom
+    return frames
+
+
+def bounds_of(points_N2: FloatArray) -> tuple[float, float, float, float]:
+    """Return the left, top, right and bottom of points."""
+    xs, ys = points_N2[:, 0], points_N2[:, 1]
+    return float(xs.min()), float(ys.min()), float(xs.max()), float(ys.max())
 
 
 def _grid_through(matrix: Matrix, height: int, width: int) -> tuple[FloatArray, FloatArray]:

@@ -14,7 +14,7 @@ import numpy as np
 from glyphseek.datasets.scenes.bends import draw_bend, draw_spacing
 from glyphseek.datasets.scenes.dice import between, chance, pick
 from glyphseek.datasets.scenes.fonts import Face, FontBook
-from glyphseek.datasets.scenes.geometry import Bend, Matrix, Warp, frame_points, scaling, translation
+from glyphseek.datasets.scenes.geometry import Bend, Matrix, Warp, bounds_of, frames_points, scaling, translation
 from glyphseek.datasets.scenes.glyphs import Block, Box, Spacing, draw_block
 from glyphseek.datasets.scenes.words import WordSource
 from glyphseek.types import FloatArray
@@ -34,17 +34,18 @@ class Run:
     origin: tuple[float, float]
     warp: Warp
 
-    def outline(self, box: Box) -> FloatArray:
-        """Return the frame of a mask box on the plane: 4 points when straight, else 14; clockwise from the top left."""
-        x, y = self.origin
+    def outlines(self) -> FloatArray:
+        """Return the frames of its words on the plane, (words, points, 2): 4 points each when straight, else 14.
+
+        Points go clockwise from the top left.
+        """
         steps = 1 if self.warp.bend.is_straight else 6
-        return self.warp.apply(frame_points((box[0] - x, box[1] - y, box[2] - x, box[3] - y), steps))
+        frames = frames_points(np.array(self.block.boxes) - np.tile(self.origin, 2), steps)
+        return self.warp.apply(frames.reshape(-1, 2)).reshape(frames.shape)
 
     def bounds(self) -> Box:
         """Return the box of all its ink on the plane."""
-        points = np.concatenate([self.outline(box) for box in self.block.boxes])
-        (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-        return float(left), float(top), float(right), float(bottom)
+        return bounds_of(self.outlines().reshape(-1, 2))
 
     def followed_by(self, matrix: Matrix) -> Run:
         """Return the run moved on its plane, or to another plane."""

@@ -22,7 +22,9 @@ def draw_texture(rng: np.random.Generator, height: int, width: int) -> RgbImage:
 
 def plain(rng: np.random.Generator, height: int, width: int) -> RgbImage:
     """Return one colour."""
-    return _blend(np.zeros((height, width), np.float32), draw_colour(rng), draw_colour(rng))
+    picture = np.empty((height, width, 3), np.uint8)
+    picture[:] = np.array(draw_colour(rng)).astype(np.uint8)
+    return picture
 
 
 def shaded(rng: np.random.Generator, height: int, width: int) -> RgbImage:
@@ -110,15 +112,17 @@ def stripes(rng: np.random.Generator, height: int, width: int) -> RgbImage:
 
 
 def clouds(rng: np.random.Generator, height: int, width: int, finest: int = 4) -> FloatArray:
-    """Return (height, width) smooth noise in [0, 1]: octaves down to `finest` pixels."""
-    total = np.zeros((height, width), np.float32)
+    """Return (height, width) smooth noise in [0, 1]: octaves down to `finest` pixels, added at half that size."""
+    half = (width // 2 + 1, height // 2 + 1)
+    total = np.zeros(half[::-1], np.float32)
     step, weight, weights = max(height, width) / between(rng, 1, 4), 1.0, 0.0
     while step >= finest:
         cells = rng.random((int(height / step) + 2, int(width / step) + 2), dtype=np.float32)
-        total += cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC) * np.float32(weight)
+        total += cv2.resize(cells, half, interpolation=cv2.INTER_CUBIC) * np.float32(weight)
         weights += weight
         step, weight = step / 2.6, weight * 0.7
-    return np.clip(total / max(weights, 1e-6), 0, 1)
+    share = np.clip(total / np.float32(max(weights, 1e-6)), 0, 1)
+    return cv2.resize(share, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
 
 
 def _stretched_noise(rng: np.random.Generator, height: int, width: int, short: float, long: float) -> FloatArray:
@@ -130,23 +134,23 @@ def _courses(
     rng: np.random.Generator, height: int, width: int, tall: int, long: int, joint: int, *, shifted: bool
 ) -> RgbImage:
     """Return blocks laid in rows: each of slightly another tone, with joints of their own colour."""
-    ys, xs = np.arange(height)[:, None], np.arange(width)[None, :]
-    rows = ys // tall
-    shift = (rows % 2) * (long // 2) if shifted else np.zeros_like(rows)
-    columns = (xs + shift) // long
-    table = rng.random((int(rows.max()) + 1, int(columns.max()) + 1), dtype=np.float32)
-    spread = np.float32(between(rng, 0.02, 0.4))
-    value = table[rows, columns] * spread + (1 - spread)
-    block, mortar = draw_colour(rng), draw_colour(rng)
-    picture = (value[:, :, None] * np.array(block, np.float32)).astype(np.uint8)
-    picture[(ys % tall < joint) | ((xs + shift) % long < joint)] = np.array(mortar, np.uint8)
+    spread = between(rng, 0.02, 0.4)
+    block, mortar = np.array(draw_colour(rng), np.float32), np.array(draw_colour(rng)).astype(np.uint8)
+    picture = np.empty((height, width, 3), np.uint8)
+    for row, top in enumerate(range(0, height, tall)):
+        xs = np.arange(width) + (row % 2 * (long // 2) if shifted else 0)
+        tones = 1 - spread * rng.random(width // long + 2, dtype=np.float32)
+        line = (tones[:, None] * block).astype(np.uint8)[xs // long]
+        line[xs % long < joint] = mortar
+        picture[top : top + tall] = line
+        picture[top : top + joint] = mortar
     return picture
 
 
 def _blend(share: FloatArray, first: Colour, second: Colour) -> RgbImage:
-    """Return `first` where share is 0 and `second` where it is 1."""
-    a, b = np.array(first, np.float32), np.array(second, np.float32)
-    return (a + share[:, :, None] * (b - a)).astype(np.uint8)
+    """Return `first` where share is 0 and `second` where it is 1, in 256 steps."""
+    colours = np.linspace(first, second, 256).astype(np.uint8)
+    return cv2.applyColorMap(cv2.convertScaleAbs(share, alpha=255), colours[:, None]).astype(np.uint8, copy=False)
 
 
 _TEXTURES: tuple[Callable[[np.random.Generator, int, int], RgbImage], ...] = (
