@@ -15,7 +15,7 @@ from training.toy import toy_network
 
 from glyphseek.errors import CheckpointDamaged, SettingError
 from glyphseek.models.checkpoint import Manifest, save_checkpoint, save_manifest
-from glyphseek.models.tdsl.settings import find_preset
+from glyphseek.models.tdsl.settings import PRESETS, find_preset
 from glyphseek.training.recipe import Recipe, build_network, measure_recipe, run_recipe, take_trained_parts
 from glyphseek.training.run import Progress, RunFolder
 from glyphseek.types import Calibration
@@ -131,6 +131,22 @@ def test_a_stage_runs_end_to_end_from_its_recipe(tmp_path: Path) -> None:
     parts = (tmp_path / "joint" / "parts.txt").read_text().split()
     assert parts == ["pyramid", "detector", "image_sequence", "text_sequence", "ctc"]
     assert (tmp_path / "joint" / "command.txt").read_text() == recipe.command() + "\n"
+
+
+def test_the_stage_of_boxes_trains_the_refiner_of_its_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = replace(
+        find_preset("tdsl-tiny"), name="looks-twice", roi_source="image", roi_columns=60, stem_channels=(4, 4)
+    )
+    monkeypatch.setitem(PRESETS, "looks-twice", replace(image, refiner_channels=(4, 4)))
+    recipe = replace(GIVEN, stage="boxes", run=tmp_path / "boxes", preset="looks-twice", steps=2)
+    recipe = replace(recipe, batch=1, pool=8, start_with=4, validate_every=2)
+    rows: list[dict[str, float]] = []
+
+    ended = run_recipe(recipe, report=rows.append)
+
+    assert ended.step == 2
+    assert (tmp_path / "boxes" / "parts.txt").read_text() == "refiner"
+    assert set(RunFolder(tmp_path / "boxes").weights()) >= {"refiner.answers.weight", "refiner.answers.bias"}
 
 
 def test_a_recipe_starts_a_trunk_from_weights_of_its_backbone(tmp_path: Path) -> None:

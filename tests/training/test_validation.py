@@ -11,7 +11,7 @@ from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import SMALL
 from glyphseek.training.annotated import AnnotatedWord
 from glyphseek.training.scenes import TrainingScene
-from glyphseek.training.validation import DetectionValidation, WordValidation, count_matches, share_equal
+from glyphseek.training.validation import BoxValidation, DetectionValidation, WordValidation, count_matches, share_equal
 
 SIDE = 96
 
@@ -71,6 +71,26 @@ def test_detections_on_ignored_regions_are_forgiven() -> None:
 
     assert wanted == 0
     assert forgiven < plain
+
+
+def test_boxes_are_measured_as_found_and_as_corrected() -> None:
+    # The box of the stride-8 location at (44, 44) is (20, 20, 68, 68); its right side is moved to 80.
+    seeing = seeing_network()
+    reads_the_image = replace(seeing.settings, roi_source="image", roi_columns=60, stem_channels=(8, 8))
+    network = Tdsl(replace(reads_the_image, refiner_channels=(4,)))
+    network.pyramid.load_state_dict(seeing.pyramid.state_dict())
+    network.detector.load_state_dict(seeing.detector.state_dict())
+    assert network.refiner is not None
+    with torch.no_grad():
+        network.refiner.answers.bias[2] = 0.25
+    validate = BoxValidation([scene(("open", (20, 20, 80, 68))), scene()])
+
+    figures = validate(network.eval())
+
+    assert figures["iou_before"] == pytest.approx(48 / 60)
+    assert figures["iou_after"] == pytest.approx(1.0, abs=1e-4)
+    assert figures["tight_before"] == figures["tight_after"] == 1
+    assert BoxValidation([scene()])(network) == {}
 
 
 @pytest.mark.parametrize("unseen", [False, True])

@@ -23,6 +23,7 @@ class StageName(StrEnum):
 
     WORDS = "words"
     DETECTOR = "detector"
+    BOXES = "boxes"
     JOINT = "joint"
     TOKENS = "tokens"
     ADAPTER = "adapter"
@@ -32,7 +33,8 @@ def train(
     stage: Annotated[
         StageName,
         typer.Argument(
-            help="TDSL: words (read crops), detector (find words), joint. CAYN: tokens (the dense CLIP reads scenes), "
+            help="TDSL: words (read crops), detector (find words), boxes (look at them again), joint. "
+            "CAYN: tokens (the dense CLIP reads scenes), "
             "adapter (position adapter and match head over a frozen backbone)."
         ),
     ],

@@ -1,8 +1,8 @@
-"""Stages `detector` and `joint`: scenes at low resolution, with the detector's losses alone or with all of TDSL's."""
+"""Stages `detector`, `boxes` and `joint`: scenes at low resolution, with the losses of one part or of all of TDSL."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,18 @@ from glyphseek.models.tdsl.losses import ctc_loss, similarity_loss
 from glyphseek.models.tdsl.network import DIVISOR, Tdsl
 from glyphseek.models.tdsl.sequences import unit_vectors
 from glyphseek.training.annotated import is_held_out_word, read_annotated_photos
+from glyphseek.training.boxes import box_terms
 from glyphseek.training.compute import ON_CPU, Compute
 from glyphseek.training.replay import ReplayPool
 from glyphseek.training.scenes import SceneBatch, TrainingScene, batch_scenes, cut_scene, make_scenes, read_scene
 
-SceneLosses = Literal["detector", "joint"]
-"""Which losses a stage over scenes trains: the detector's alone, or all of TDSL's."""
+SceneLosses = Literal["detector", "boxes", "joint"]
+"""Which losses a stage over scenes trains: the detector's, those of a second look at its boxes, or all of TDSL's."""
+PARTS: Mapping[SceneLosses, tuple[str, ...]] = {
+    "detector": ("pyramid", "detector"),
+    "boxes": ("refiner",),
+    "joint": ("pyramid", "detector", "image_sequence", "text_sequence", "ctc"),
+}
 MOST_WORDS = 64
 """Words of one batch that the sequence modules read in the joint stage; more are drawn at random."""
 
@@ -77,9 +83,7 @@ class SceneStage:
         make: Callable[[int], Callable[[], list[TrainingScene]]] | None = None,
     ) -> None:
         self.name: SceneLosses = kind
-        self.parts = ("pyramid", "detector")
-        if kind == "joint":
-            self.parts = ("pyramid", "detector", "image_sequence", "text_sequence", "ctc")
+        self.parts = PARTS[kind]
         self._settings, self._compute = settings, compute
         self._pool = ReplayPool(
             make or partial(make_scenes, settings.width, settings.height, settings.backgrounds),
@@ -126,10 +130,12 @@ def draw_window_size(settings: SceneStageSettings, rng: np.random.Generator) -> 
 def scene_terms(
     network: Tdsl, batch: SceneBatch, rng: np.random.Generator, kind: SceneLosses, compute: Compute = ON_CPU
 ) -> dict[str, Tensor]:
-    """Return the named terms of a batch of windows: those of the detector, for `joint` those of reading too."""
+    """Return the named terms of a batch of windows: of the detector, for `joint` of reading too, or of its boxes."""
     settings = network.settings
     batch = batch.to(compute.device)
     images = network.normalize(augment_photo(batch.images_B3HW, rng))
+    if kind == "boxes":
+        return box_terms(network, images, batch, rng, compute)
     with compute.autocast():
         levels = network.levels(images)
         output = network.detect(levels)

@@ -28,7 +28,7 @@ from glyphseek.training.cayn.choices import change, write_settings
 from glyphseek.training.cayn.stage import AdapterStageSettings, Trainee
 from glyphseek.training.cayn.starting import start_network
 from glyphseek.training.compute import Compute, Precision
-from glyphseek.training.detection import SceneStage, SceneStageSettings
+from glyphseek.training.detection import SceneLosses, SceneStage, SceneStageSettings
 from glyphseek.training.loop import LoopSettings, Stage, run_stage
 from glyphseek.training.reading.reader import Reader
 from glyphseek.training.reading.stage import TokenStage, TokenStageSettings
@@ -37,7 +37,13 @@ from glyphseek.training.rendering import open_crop_renderer
 from glyphseek.training.run import Progress, RunFolder, load_weights
 from glyphseek.training.scenes import TrainingScene, make_scenes, read_scene
 from glyphseek.training.speed import Speed, measure_speed
-from glyphseek.training.validation import DetectionValidation, WordValidation, held_out_scenes, real_crops
+from glyphseek.training.validation import (
+    BoxValidation,
+    DetectionValidation,
+    WordValidation,
+    held_out_scenes,
+    real_crops,
+)
 from glyphseek.training.words import Crop, WordStage, WordStageSettings
 
 RENDERED_VALIDATION_CROPS = 512
@@ -64,7 +70,7 @@ class Training(Generic[Trained]):
 class Recipe:
     """One call of the trainer. None means the stage's own default."""
 
-    stage: Literal["words", "detector", "joint", "tokens", "adapter"]
+    stage: Literal["words", "detector", "boxes", "joint", "tokens", "adapter"]
     run: Path
     preset: str
     steps: int
@@ -233,13 +239,13 @@ def build_stage(recipe: Recipe, preset: TdslSettings, *, make: MakeScenes | None
         SceneStageSettings(real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed),
         **changes,
     )
-    kind = "joint" if recipe.stage == "joint" else "detector"
+    kind: SceneLosses = "joint" if recipe.stage == "joint" else "boxes" if recipe.stage == "boxes" else "detector"
     held_out = [scene for folder in recipe.real for scene in held_out_scenes(folder, preset)]
     return Training(
         network=network,
         stage=SceneStage(scenes, kind, compute=recipe.compute(), make=make),
         batch=scenes.batch,
-        validate=DetectionValidation(held_out),
+        validate=BoxValidation(held_out) if kind == "boxes" else DetectionValidation(held_out),
     )
 
 

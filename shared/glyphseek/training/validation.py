@@ -13,6 +13,7 @@ from torchvision.ops import box_iou
 from glyphseek.models.tdsl.augmentation import augment_word
 from glyphseek.models.tdsl.detector import decode_detections
 from glyphseek.models.tdsl.network import Tdsl, pad_to_divisor
+from glyphseek.models.tdsl.refining import corrected
 from glyphseek.models.tdsl.sequences import unit_vectors
 from glyphseek.models.tdsl.settings import TdslSettings
 from glyphseek.training.annotated import is_held_out_word, read_annotated_photos
@@ -22,6 +23,7 @@ from glyphseek.training.words import Crop, cut_words, greedy_words, stack_crops
 CHUNK = 64
 DETECTION_THRESHOLD = 0.3
 MATCH_IOU = 0.5
+TIGHT_IOU = 0.7
 NEAR_MISSES = 3
 
 
@@ -99,6 +101,40 @@ class DetectionValidation:
         recall, precision = right / max(1, wanted), right / max(1, found)
         harmonic = 2 * recall * precision / max(1e-9, recall + precision)
         return {"detector_recall": recall, "detector_precision": precision, "detector_f": harmonic}
+
+
+class BoxValidation:
+    """The detector's boxes on held-out photos, before and after a second look at each."""
+
+    def __init__(self, scenes: Sequence[TrainingScene]) -> None:
+        self._scenes = list(scenes)
+
+    @torch.inference_mode()
+    def __call__(self, network: Tdsl) -> dict[str, float]:
+        """Return, before and after, the mean best IoU of a legible word and the share of words above 0.7.
+
+        Photos without words, and those where nothing is found, do not count; without others there are no figures.
+        """
+        best = [self._best(network, scene) for scene in self._scenes]
+        found = [one for one in best if one is not None]
+        if not found:
+            return {}
+        figures: dict[str, float] = {}
+        for name, iou in zip(("before", "after"), torch.cat(found, 1), strict=True):
+            figures[f"iou_{name}"] = float(iou.mean())
+            figures[f"tight_{name}"] = float((iou > TIGHT_IOU).float().mean())
+        return figures
+
+    def _best(self, network: Tdsl, scene: TrainingScene) -> Tensor | None:
+        """Return (2, words): the best IoU of each word with a box as it was found and as it was corrected."""
+        wanted = stack_boxes([w for w in scene.words if w.word is not None])
+        boxes, _ = detect_scene(network, scene, DETECTION_THRESHOLD)
+        if network.refiner is None or not len(boxes) or not len(wanted):
+            return None
+        device = device_of(network)
+        pixels = network.normalize(torch.from_numpy(scene.pixels).permute(2, 0, 1).to(device))
+        moves, _ = network.refiner(network.refiner.cut(pixels, boxes.to(device)))
+        return torch.stack([box_iou(one, wanted).amax(0) for one in (boxes, corrected(boxes, moves.cpu()))])
 
 
 def count_matches(network: Tdsl, scene: TrainingScene) -> tuple[int, int, int]:

@@ -106,13 +106,12 @@ def test_words_counted_in_bfloat16_are_nearly_those_of_float32() -> None:
 
 def test_words_seen_at_a_second_size_are_merged_with_the_first() -> None:
     image = random_image(120, 160)
+    seen_once = replace(SMALL, refiner_channels=(), max_instances=4000)
     once, twice = (
-        instances_of(make_encoder(replace(SMALL, nms_iou=iou, extra_longer_sides=sides, max_instances=4000)), image)
+        instances_of(make_encoder(replace(seen_once, nms_iou=iou, extra_longer_sides=sides)), image)
         for iou, sides in ((1.0, ()), (1.0, (96,)))
     )
-    merged = instances_of(
-        make_encoder(replace(SMALL, nms_iou=0.3, extra_longer_sides=(96,), max_instances=4000)), image
-    )
+    merged = instances_of(make_encoder(replace(seen_once, nms_iou=0.3, extra_longer_sides=(96,))), image)
 
     assert len(twice) > len(once) > 0
     seen = {tuple(np.round(box, 4)) for box in twice.boxes_N4}

@@ -144,3 +144,16 @@ def test_a_larger_size_for_the_detector_leaves_the_size_that_words_are_read_at()
         same = (found.boxes_N4 - box).abs().amax(1) < 1e-5
         assert not same.any() or float((found.vectors_ND[same] @ vector).max()) > 1 - 1e-4
     assert any(((found.boxes_N4 - box).abs().amax(1) < 1e-5).any() for box in alone.boxes_N4)
+
+
+def test_words_are_cut_by_roi_align_or_from_the_halved_image() -> None:
+    aligned, halved = Tdsl(replace(SMALL, roi_sampling="align")), Tdsl(replace(SMALL, roi_sampling="halved"))
+    torch.manual_seed(0)
+    image = torch.nn.functional.interpolate(torch.randn(1, 3, 20, 30), size=(200, 300), mode="bicubic")[0]
+    boxes = torch.tensor([[20.0, 30.0, 80.0, 50.0], [10.0, 10.0, 290.0, 180.0]])
+
+    first, second = (network.pool_words(image, {}, 0, boxes) for network in (aligned, halved))
+
+    assert first.shape == second.shape == (2, 3, SMALL.roi_rows, SMALL.roi_columns)
+    assert not torch.equal(first, second)
+    assert (first - second).abs().mean() < 0.05 * first.std()

@@ -36,6 +36,11 @@ def test_a_stem_on_a_pyramid_is_refused() -> None:
         replace(SMALL, roi_source="pyramid")
 
 
+def test_a_second_look_at_boxes_needs_the_image() -> None:
+    with pytest.raises(SettingError, match="refiner_channels need roi_source 'image'"):
+        replace(PAPER, refiner_channels=(8, 8))
+
+
 def test_unknown_settings_in_a_manifest_are_refused() -> None:
     with pytest.raises(CheckpointDamaged, match="preset must have"):
         restore_settings({**asdict(PAPER), "extra": 1})

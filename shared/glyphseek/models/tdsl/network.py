@@ -12,6 +12,8 @@ from torchvision.ops import MultiScaleRoIAlign, roi_align
 
 from glyphseek.models.tdsl.backbone import Pyramid
 from glyphseek.models.tdsl.detector import DetectorOutput, FcosHead
+from glyphseek.models.tdsl.pooling import sample_boxes
+from glyphseek.models.tdsl.refining import BoxRefiner
 from glyphseek.models.tdsl.sequences import ImageSequence, TextSequence
 from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings
 
@@ -31,6 +33,7 @@ class Tdsl(nn.Module):
         self.detector = FcosHead(settings.pyramid_width, settings.tower_depth)
         self.image_sequence = ImageSequence(settings)
         self.text_sequence = TextSequence(settings)
+        self.refiner = BoxRefiner(settings) if settings.refiner_channels else None
         self.ctc = nn.Linear(settings.step_width, len(ALPHABET) + 1)
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
@@ -49,7 +52,10 @@ class Tdsl(nn.Module):
 
     def convolutional_parts(self) -> tuple[nn.Module, ...]:
         """Return the modules in which nearly all arithmetic happens: what is worth compiling."""
-        return self.pyramid, self.detector.tower, self.image_sequence.stem, self.image_sequence.convolutions
+        refiner = () if self.refiner is None else (self.refiner.stages,)
+        return (
+            self.pyramid, self.detector.tower, self.image_sequence.stem, self.image_sequence.convolutions, *refiner,
+        )  # fmt: skip
 
     def pool_words(self, normalized_3HW: Tensor, levels: dict[int, Tensor], image: int, boxes_N4: Tensor) -> Tensor:
         """Return the RoIs (N, channels, rows, columns) of one image's boxes, from the image or from the pyramid.
@@ -60,6 +66,8 @@ class Tdsl(nn.Module):
         size = (settings.roi_rows, settings.roi_columns)
         boxes = widen(boxes_N4, settings.roi_margin)
         if settings.roi_source == "image":
+            if settings.roi_sampling == "halved":
+                return sample_boxes(normalized_3HW, boxes, size)
             return roi_align(normalized_3HW[None], [boxes], size, sampling_ratio=-1, aligned=True)
         pooler = MultiScaleRoIAlign(["4", "8", "16"], list(size), sampling_ratio=1)
         maps = {str(stride): levels[stride][image : image + 1] for stride in (4, 8, 16)}

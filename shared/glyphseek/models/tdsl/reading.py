@@ -10,6 +10,7 @@ from torchvision.ops import nms
 
 from glyphseek.models.tdsl.detector import decode_detections
 from glyphseek.models.tdsl.network import Tdsl, pad_to_divisor, shrink
+from glyphseek.models.tdsl.refining import BoxRefiner, corrected
 from glyphseek.models.tdsl.sequences import unit_vectors
 from glyphseek.models.tdsl.settings import TdslSettings
 
@@ -51,8 +52,7 @@ class SeenWords:
 
     def fractions(self) -> Tensor:
         """Return boxes_N4 as fractions of the picture."""
-        height, width = self.picture_3HW.shape[-2:]
-        return self.boxes_N4 / self.boxes_N4.new_tensor([width, height] * 2)
+        return self.boxes_N4 / size_of(self.picture_3HW)
 
 
 def find_words(network: Tdsl, pixels_3HW: Tensor) -> FoundWords:
@@ -67,8 +67,10 @@ def find_words(network: Tdsl, pixels_3HW: Tensor) -> FoundWords:
     best = slice(None) if len(seen) == 1 else merge(boxes_N4, scores_N, settings)
     if settings.roi_source == "image":
         source = shrink_to(normalized, settings.longer_side)
-        pixels_N4 = boxes_N4[best] * boxes_N4.new_tensor([source.shape[-1], source.shape[-2]] * 2)
-        vectors_ND, letters_NSA = read_words(network, source, {}, pixels_N4)
+        if network.refiner is not None:
+            boxes_N4, scores_N = refine(network.refiner, source, boxes_N4[best], scores_N[best], settings)
+            best = slice(None)
+        vectors_ND, letters_NSA = read_words(network, source, {}, boxes_N4[best] * size_of(source))
     else:
         read = [read_words(network, one.picture_3HW, one.levels, one.boxes_N4) for one in seen]
         vectors_ND, letters_NSA = (torch.cat(parts)[best] for parts in zip(*read, strict=True))
@@ -113,6 +115,30 @@ def see_words(network: Tdsl, normalized_3HW: Tensor, longer_side: int) -> SeenWo
         by_centredness=settings.score_by_centredness,
     )
     return SeenWords(picture_3HW=picture, levels=levels, boxes_N4=boxes_N4, scores_N=scores_N)
+
+
+def refine(
+    refiner: BoxRefiner, source_3HW: Tensor, boxes_N4: Tensor, scores_N: Tensor, settings: TdslSettings
+) -> tuple[Tensor, Tensor]:
+    """Return boxes (fractions) and scores after a second look: corrected, without those that fit no word, best first.
+
+    A score is multiplied by the square root of the IoU that the box is expected to have.
+    """
+    size_4 = size_of(source_3HW)
+    pixels_N4 = boxes_N4 * size_4
+    moves_N4, fits_N = refiner(refiner.cut(source_3HW, pixels_N4))
+    seen_N4 = corrected(pixels_N4, moves_N4).clamp(min=0).minimum(size_4) / size_4
+    scores_N = scores_N * fits_N.sigmoid().sqrt()
+    is_kept_N = (scores_N >= settings.refined_threshold) & (seen_N4[:, 2:] > seen_N4[:, :2]).all(1)
+    seen_N4, scores_N = seen_N4[is_kept_N], scores_N[is_kept_N]
+    best = nms(seen_N4, scores_N, settings.refined_nms_iou)[: settings.max_instances]
+    return seen_N4[best], scores_N[best]
+
+
+def size_of(picture_3HW: Tensor) -> Tensor:
+    """Return what fractions of a picture are multiplied by to be pixels: width, height, width, height."""
+    height, width = picture_3HW.shape[-2:]
+    return picture_3HW.new_tensor([width, height] * 2)
 
 
 def shrink_to(image_3HW: Tensor, longer_side: int) -> Tensor:

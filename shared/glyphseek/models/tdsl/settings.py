@@ -70,6 +70,18 @@ class TdslSettings:
     least_reading: float | None = None
     """Of a box, the logarithm of the detector's score times the probability of the surest way to read its letters:
     below this, and where nothing is read, the box is taken for clutter and not stored. None stores all."""
+    roi_sampling: Literal["align", "halved"] = "align"
+    """How an image RoI is sampled: by RoIAlign with as many samples a cell as it has pixels, or once a cell from the
+    image halved until a cell is a pixel, which is two to six times faster (`pooling`). A second look always does."""
+    refiner_channels: tuple[int, ...] = ()
+    """Residual stages (stride 2 each) of a second look at every box; empty where the detector's word is final."""
+    refiner_rows: int = 32
+    refiner_columns: int = 96
+    """Pixels that a box is looked at with, its surroundings included."""
+    refined_threshold: float = 0.0
+    """As `score_threshold`, for boxes that were looked at again: their score is lower, see `reading.refine`."""
+    refined_nms_iou: float = 0.7
+    """As `nms_iou`, for boxes that were looked at again."""
     shrinks_by: Literal["area", "linear"] = "area"
     """How a photo is shrunk to `prepared_longer_side`: by area averaging, or, where it becomes no smaller than half,
     from the four pixels around each place, which is ten times faster and reads every pixel too."""
@@ -80,6 +92,8 @@ class TdslSettings:
         """Refuse sizes that cannot be built."""
         if self.roi_source == "pyramid" and (self.stem_channels or self.pyramid_first_stride != 4):
             raise SettingError("roi_source 'pyramid' needs an empty stem and a pyramid from stride 4")
+        if self.refiner_channels and self.roi_source != "image":
+            raise SettingError("a second look at boxes is taken at the image: refiner_channels need roi_source 'image'")
         if self.roi_columns % (2 ** len(self.stem_channels)) or self.sequence_columns % self.steps:
             raise SettingError(f"{self.steps} steps do not divide the {self.sequence_columns} columns of a RoI")
         if min((self.longer_side, self.detector_longer_side, *self.extra_longer_sides)) < 1:
@@ -150,11 +164,14 @@ SMALL = TdslSettings(
     steps=16,
     step_width=48,
     score_by_centredness=True,
-    score_threshold=0.32,
-    nms_iou=0.65,
+    score_threshold=0.28,
+    nms_iou=0.7,
     extra_longer_sides=(448,),
     keeps_letters=True,
     least_reading=-10.0,
+    roi_sampling="halved",
+    refiner_channels=(24, 48, 64),
+    refined_threshold=0.1,
     shrinks_by="linear",
 )
 """For a laptop's CPU: a small detector and words read from the image, both at 1024 px; 16 x 48 numbers a word. What

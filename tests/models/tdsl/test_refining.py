@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from math import log
+
+import pytest
+import torch
+from torch import Tensor
+
+from glyphseek.models.tdsl.network import Tdsl
+from glyphseek.models.tdsl.reading import find_words, refine, size_of
+from glyphseek.models.tdsl.refining import (
+    BOX_WEIGHT,
+    CLUTTER_BELOW,
+    CORRECTED_FROM,
+    BoxRefiner,
+    corrected,
+    refining_terms,
+    share_inside,
+    with_context,
+)
+from glyphseek.models.tdsl.settings import SMALL, TINY_PYRAMID
+
+LOOKS_TWICE = replace(
+    SMALL,
+    backbone_channels=(8, 16, 16, 16),
+    pyramid_width=16,
+    stem_channels=(8, 8),
+    sequence_width=16,
+    lstm_width=16,
+    least_reading=None,
+    refiner_channels=(4, 4),
+    refined_threshold=0.0,
+    refiner_rows=16,
+    refiner_columns=32,
+)
+NO_BOXES = torch.zeros(0, 4)
+
+
+def iou(first: list[float], second: list[float]) -> float:
+    wide = min(first[2], second[2]) - max(first[0], second[0])
+    tall = min(first[3], second[3]) - max(first[1], second[1])
+    shared = max(0.0, wide) * max(0.0, tall)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (first, second)]
+    return shared / (sum(areas) - shared)
+
+
+def giou_loss(first: list[float], second: list[float]) -> float:
+    whole = (max(first[2], second[2]) - min(first[0], second[0])) * (
+        max(first[3], second[3]) - min(first[1], second[1])
+    )
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (first, second)]
+    overlap = iou(first, second)
+    union = sum(areas) / (1 + overlap)
+    return 1 - (overlap - (whole - union) / whole)
+
+
+def cross_entropy(logit: float, goal: float) -> float:
+    probability = float(torch.tensor(logit).sigmoid())
+    return -goal * log(probability) - (1 - goal) * log(1 - probability)
+
+
+def random_boxes(count: int, seed: int) -> Tensor:
+    torch.manual_seed(seed)
+    corner = 60 * torch.rand(count, 2)
+    return torch.cat([corner, corner + 8 + 40 * torch.rand(count, 2)], 1)
+
+
+def answering(moves: list[float], fit: float) -> BoxRefiner:
+    """Return a refiner that answers the same to every box."""
+    refiner = BoxRefiner(LOOKS_TWICE).eval()
+    with torch.no_grad():
+        refiner.answers.bias.copy_(torch.tensor([*moves, fit]))
+    return refiner
+
+
+def test_context_and_corrections_are_shares_of_the_boxs_own_sides() -> None:
+    box = torch.tensor([[10.0, 20.0, 50.0, 40.0]])
+    assert with_context(box).tolist() == [[0.0, 15.0, 60.0, 45.0]]
+    assert corrected(box, torch.tensor([[-0.1, 0.2, 0.5, 0.0]])).tolist() == [[6.0, 24.0, 70.0, 40.0]]
+
+
+def test_what_was_not_trained_leaves_boxes_as_they_are() -> None:
+    refiner = BoxRefiner(LOOKS_TWICE).eval()
+    boxes = random_boxes(5, 0)
+    moves, fits = refiner(refiner.cut(torch.randn(3, 100, 120), boxes))
+    assert torch.equal(corrected(boxes, moves), boxes)
+    assert fits.tolist() == [0.0] * 5
+
+
+def test_losses_are_those_of_a_plain_loop() -> None:
+    boxes, words = random_boxes(40, 1), random_boxes(6, 2)
+    boxes = torch.cat([boxes, words + torch.randn(6, 4), words + 6 * torch.randn(6, 4)])
+    moves, fits = 0.05 * torch.randn(len(boxes), 4), torch.randn(len(boxes))
+    ignored = torch.tensor([[0.0, 0.0, 50.0, 50.0]])
+
+    terms = refining_terms(boxes, moves, fits, words, ignored)
+
+    corrections: list[float] = []
+    entropies: list[float] = []
+    skipped = 0
+    for box, move, fit in zip(boxes.tolist(), moves.tolist(), fits.tolist(), strict=True):
+        sides = [box[2] - box[0], box[3] - box[1]] * 2
+        moved = [value + share * side for value, share, side in zip(box, move, sides, strict=True)]
+        closest = max(words.tolist(), key=lambda word: iou(box, word))
+        if iou(box, closest) >= CORRECTED_FROM:
+            corrections.append(giou_loss(moved, closest))
+            entropies.append(cross_entropy(fit, iou(moved, closest)))
+        elif iou(box, closest) < CLUTTER_BELOW:
+            inside = max(0.0, min(box[2], 50) - box[0]) * max(0.0, min(box[3], 50) - box[1])
+            if inside / (sides[0] * sides[1]) < 0.5:
+                entropies.append(cross_entropy(fit, 0.0))
+            else:
+                skipped += 1
+    assert len(corrections) >= 6
+    assert skipped >= 2
+    assert terms["correction"].item() == pytest.approx(BOX_WEIGHT * sum(corrections) / len(corrections), rel=1e-4)
+    assert terms["fit"].item() == pytest.approx(sum(entropies) / len(entropies), rel=1e-4)
+
+
+def test_without_words_every_box_is_clutter_and_without_boxes_there_is_nothing_to_learn() -> None:
+    fits = torch.tensor([0.5, -1.0])
+    terms = refining_terms(random_boxes(2, 0), torch.zeros(2, 4), fits, NO_BOXES, NO_BOXES)
+    assert terms["correction"].item() == 0
+    assert terms["fit"].item() == pytest.approx((cross_entropy(0.5, 0) + cross_entropy(-1.0, 0)) / 2, rel=1e-5)
+    empty = refining_terms(NO_BOXES, torch.zeros(0, 4), torch.zeros(0), random_boxes(2, 0), NO_BOXES)
+    assert [value.item() for value in empty.values()] == [0, 0]
+
+
+def test_shares_inside_regions() -> None:
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0]])
+    regions = torch.tensor([[5.0, 0.0, 50.0, 10.0], [0.0, 0.0, 10.0, 5.0]])
+    assert share_inside(boxes, regions).tolist() == [[0.5, 0.5], [1.0, 0.0]]
+
+
+def test_boxes_that_become_one_are_stored_once_and_scores_count_how_well_they_fit() -> None:
+    source = torch.randn(3, 100, 200)
+    boxes = torch.tensor([[0.1, 0.1, 0.3, 0.3], [0.12, 0.1, 0.32, 0.3], [0.6, 0.6, 0.8, 0.9]])
+    scores = torch.tensor([0.4, 0.9, 0.1])
+
+    found, kept = refine(answering([0.0] * 4, 0.0), source, boxes, scores, replace(LOOKS_TWICE, refined_nms_iou=0.5))
+
+    assert torch.equal(found, boxes[[1, 2]])
+    assert kept.tolist() == pytest.approx([0.9 * 0.5**0.5, 0.1 * 0.5**0.5])
+
+
+@pytest.mark.parametrize(("least", "kept"), [(0.85, 3), (0.86, 0)])  # sqrt(sigmoid(1)) = 0.855
+def test_boxes_that_fit_no_word_are_left_out(least: float, kept: int) -> None:
+    boxes = torch.tensor([[0.1, 0.1, 0.3, 0.3], [0.5, 0.1, 0.7, 0.3], [0.6, 0.6, 0.8, 0.9]])
+    settings = replace(LOOKS_TWICE, refined_threshold=least)
+    found, scores = refine(answering([0.0] * 4, 1.0), torch.randn(3, 64, 64), boxes, torch.ones(3), settings)
+    assert len(found) == len(scores) == kept
+
+
+def test_corrected_boxes_stay_inside_the_photo() -> None:
+    boxes = torch.tensor([[0.0, 0.1, 0.5, 0.5], [0.6, 0.6, 1.0, 1.0]])
+    found, _ = refine(answering([-0.3, 0.0, 0.3, 0.3], 0.0), torch.randn(3, 64, 96), boxes, torch.ones(2), LOOKS_TWICE)
+    torch.testing.assert_close(found, torch.tensor([[0.0, 0.1, 0.65, 0.62], [0.48, 0.6, 1.0, 1.0]]))
+
+
+def test_a_preset_that_looks_twice_stores_corrected_boxes() -> None:
+    torch.manual_seed(0)
+    once, twice = Tdsl(replace(LOOKS_TWICE, refiner_channels=())).eval(), Tdsl(LOOKS_TWICE).eval()
+    for network in (once, twice):
+        bias = network.detector.heads.bias
+        assert bias is not None
+        with torch.no_grad():
+            bias[0] = 3.0
+    twice.load_state_dict(once.state_dict(), strict=False)
+    assert twice.refiner is not None
+    pixels = 255 * torch.rand(3, 96, 160)
+    with torch.inference_mode():
+        found, same = find_words(once, pixels), find_words(twice, pixels)
+        twice.refiner.answers.bias[2] = 0.25
+        wider = find_words(twice, pixels)
+    assert 0 < len(same.boxes_N4) <= len(found.boxes_N4)
+    assert all((found.boxes_N4 - box).abs().sum(1).min() < 1e-5 for box in same.boxes_N4)
+    assert (wider.boxes_N4[:, 2] - wider.boxes_N4[:, 0]).mean() > (same.boxes_N4[:, 2] - same.boxes_N4[:, 0]).mean()
+    assert len(wider.boxes_N4) == len(wider.scores_N) == len(wider.vectors_ND) == len(wider.letters_NSA)
+
+
+def test_fractions_become_pixels() -> None:
+    assert size_of(torch.zeros(3, 20, 50)).tolist() == [50.0, 20.0, 50.0, 20.0]
+
+
+def test_the_papers_preset_has_no_second_look() -> None:
+    assert Tdsl(TINY_PYRAMID).refiner is None
