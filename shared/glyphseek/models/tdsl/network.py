@@ -24,7 +24,7 @@ DIVISOR = 32
 
 
 class Tdsl(nn.Module):
-    """All weights of the method; the four parts can be trained apart and are used together by `encoder`."""
+    """All weights of the method; the parts can be trained apart and are used together by `encoder`."""
 
     def __init__(self, settings: TdslSettings) -> None:
         super().__init__()
