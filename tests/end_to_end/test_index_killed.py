@@ -148,7 +148,9 @@ def kill_after(place: Place, name: str, *, encodes: int, seconds: float) -> None
 
 def test_a_gallery_killed_again_and_again_ends_as_one_indexed_in_one_go(place: Place) -> None:
     moments = random.Random(0)
-    for _ in range(4):
+    for kills in range(20):
+        if kills >= 4 and place.committed("killed"):  # on a slow machine the first few may come before any row
+            break
         kept = place.kept("killed")
         before = len(place.encoded("killed"))
         kill_after(place, "killed", encodes=moments.randrange(1, 9), seconds=moments.random() * 0.03)

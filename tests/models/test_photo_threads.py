@@ -97,9 +97,14 @@ def test_many_models_that_begin_at_once_leave_the_setting_as_it_was(two_threads:
     all_begin = threading.Barrier(8, timeout=60)
 
     def begin(_: int) -> list[int]:
-        threads = PhotoThreads("cpu")
+        threads, both = PhotoThreads("cpu"), threading.Barrier(2, timeout=60)
+
+        def count(_photo: int) -> int:
+            both.wait()  # both of its threads have begun: the setting is theirs for a moment only
+            return torch.get_num_threads()
+
         all_begin.wait()
-        return threads.map(lambda _: torch.get_num_threads(), range(4))
+        return threads.map(count, range(4))
 
     with ThreadPoolExecutor(8) as callers:
         for counts in callers.map(begin, range(8)):

@@ -138,8 +138,17 @@ def test_the_stage_of_boxes_trains_the_refiner_of_its_preset(tmp_path: Path, mon
         find_preset("tdsl-tiny"), name="looks-twice", roi_source="image", roi_columns=60, stem_channels=(4, 4)
     )
     monkeypatch.setitem(PRESETS, "looks-twice", replace(image, refiner_channels=(4, 4)))
-    recipe = replace(GIVEN, stage="boxes", run=tmp_path / "boxes", preset="looks-twice", steps=2)
-    recipe = replace(recipe, batch=1, pool=8, start_with=4, validate_every=2)
+    recipe = Recipe(
+        stage="boxes",
+        run=tmp_path / "boxes",
+        preset="looks-twice",
+        steps=2,
+        batch=1,
+        pool=8,
+        start_with=4,
+        save_every=1,
+        validate_every=2,
+    )
     rows: list[dict[str, float]] = []
 
     ended = run_recipe(recipe, report=rows.append)
