@@ -175,7 +175,7 @@ SMALL = TdslSettings(
     shrinks_by="linear",
 )
 """For a laptop's CPU: a small detector and words read from the image, both at 1024 px; 16 x 48 numbers a word. What
-the second size and more boxes give, and what they cost, is in docs/decisions/0010; what letters give in 0015."""
+the second size gives and costs is in docs/decisions/0010, what letters do in 0015, and a second look in 0017."""
 
 TINY_PYRAMID = TdslSettings(
     name="tdsl-tiny",
