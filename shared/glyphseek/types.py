@@ -59,6 +59,10 @@ class Instances:
     def __len__(self) -> int:
         return int(self.vectors_ND.shape[0])
 
+    def products(self, vectors_VD: FloatArray) -> FloatArray:
+        """Return the (N, V) inner products with other vectors."""
+        return self.vectors_ND @ vectors_VD.T
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenMap:

@@ -25,9 +25,9 @@ from glyphseek.ranking import (
     spelt_similarities,
     term_similarities,
 )
-from glyphseek.tokens import unpack_vectors
+from glyphseek.tokens import PackedInstances, open_instances
 from glyphseek.tracing import span
-from glyphseek.types import FloatArray, Instances, ModelCard, TermFeatures
+from glyphseek.types import FloatArray, ModelCard, TermFeatures
 
 _OBJECT_BYTES = 600
 """What the objects around an image's arrays cost."""
@@ -56,7 +56,7 @@ class Matcher:
         self._card = card
         self._settings = settings or MatcherSettings()
         self._clock = clock
-        self._reader = BlobReader[Instances](
+        self._reader = BlobReader[PackedInstances](
             features,
             fingerprint=card.fingerprint,
             open_blob=self._open,
@@ -121,7 +121,7 @@ class Matcher:
         self,
         plan: QueryPlan,
         terms: Sequence[TermFeatures],
-        found: Mapping[str, Instances],
+        found: Mapping[str, PackedInstances],
         aspects: Mapping[str, float],
         bar: Bar,
     ) -> list[MatchedImage]:
@@ -146,16 +146,14 @@ class Matcher:
             matched.append(MatchedImage(image_id=image_id, match=match))
         return sorted(matched, key=lambda one: (-one.match.score, one.image_id))
 
-    def _open(self, blob: bytes) -> Instances:
-        instances = unpack_vectors(blob, fingerprint=self._card.fingerprint).instances
-        if instances is None:
-            raise BlobForeign("the blob has no instances")
+    def _open(self, blob: bytes) -> PackedInstances:
+        instances = open_instances(blob, fingerprint=self._card.fingerprint)
         if self._card.letters is not None:
             _check_letters(instances, self._card.alphabet)
         return instances
 
 
-def _check_letters(instances: Instances, alphabet: str) -> None:
+def _check_letters(instances: PackedInstances, alphabet: str) -> None:
     if instances.letters_NSA is None:
         raise BlobForeign("the blob has no letters")
     if (signs := instances.letters_NSA.shape[2]) != len(alphabet) + 1:
@@ -176,7 +174,5 @@ def _exact_similarities(
     return similarities_TN
 
 
-def _weigh(instances: Instances) -> int:
-    letters = 0 if instances.letters_NSA is None else instances.letters_NSA.nbytes
-    arrays = instances.vectors_ND.nbytes + instances.boxes_N4.nbytes + instances.scores_N.nbytes
-    return arrays + letters + _OBJECT_BYTES
+def _weigh(instances: PackedInstances) -> int:
+    return instances.nbytes + _OBJECT_BYTES

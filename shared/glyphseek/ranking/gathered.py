@@ -6,17 +6,43 @@ I images, N instances of all of them together, T terms.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glyphseek.types import FloatArray, Instances
+from glyphseek.types import FloatArray, LetterArray
+
+
+class ImageWords(Protocol):
+    """The words of one image as ranking needs them: `Instances`, or those of a blob as they lie there."""
+
+    @property
+    def boxes_N4(self) -> FloatArray:
+        """Return the boxes as fractions of the image."""
+        ...
+
+    @property
+    def scores_N(self) -> FloatArray:
+        """Return the detector's confidence."""
+        ...
+
+    @property
+    def letters_NSA(self) -> LetterArray | None:
+        """Return what each column shows; None of a model without letters."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def products(self, vectors_VD: FloatArray) -> FloatArray:
+        """Return the (N, V) inner products of their vectors with others."""
+        ...
 
 
 class Gathered:
     """The instances of images, one image's behind the other's. `places` has where each image begins, and the end."""
 
-    def __init__(self, images: Sequence[Instances]) -> None:
+    def __init__(self, images: Sequence[ImageWords]) -> None:
         self.images = images
         counts_I = np.array([len(one) for one in images], dtype=np.intp)
         self.places = np.concatenate([np.zeros(1, np.intp), counts_I.cumsum()])

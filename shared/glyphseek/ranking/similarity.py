@@ -38,10 +38,10 @@ def term_similarities(terms: Sequence[Term], features: Sequence[TermFeatures], g
 
     Each image is compared by itself, so that what is said of it does not depend on the others.
     """
-    variants_DV = np.concatenate([one.vectors_VD for one in features]).T
-    products_NV = np.empty((len(gathered), variants_DV.shape[1]), dtype=np.float32)
+    variants_VD = np.concatenate([one.vectors_VD for one in features])
+    products_NV = np.empty((len(gathered), len(variants_VD)), dtype=np.float32)
     for place, image in enumerate(gathered.images):
-        np.matmul(image.vectors_ND, variants_DV, out=products_NV[gathered.part(place)])
+        products_NV[gathered.part(place)] = image.products(variants_VD)
     firsts = np.cumsum([0, *(len(one.vectors_VD) for one in features[:-1])])
     similarities_TN = np.ascontiguousarray(np.maximum.reduceat(products_NV, firsts, axis=1).T)
     for row, term in enumerate(terms):

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from glyphseek.errors import InputError
 from glyphseek.queries import Term, TermKind
-from glyphseek.ranking.gathered import Gathered
+from glyphseek.ranking.gathered import Gathered, ImageWords
 from glyphseek.ranking.tolerant_spelling import read_tolerant
-from glyphseek.types import LETTER_STEP, FloatArray, Instances, LetterArray, LetterScale
+from glyphseek.types import LETTER_STEP, FloatArray, LetterArray, LetterScale
 
 MOST_SPELLED = 4
 """Instances of one image whose letters are looked at for one term: those most similar to it by their vectors. Of 671
@@ -93,7 +93,7 @@ def _letters_at(gathered: Gathered, looked_at: NDArray[np.intp]) -> LetterArray:
     )
 
 
-def _letters_of(instances: Instances) -> LetterArray:
+def _letters_of(instances: ImageWords) -> LetterArray:
     if instances.letters_NSA is None:
         raise InputError("the instances of an image have no letters")
     return instances.letters_NSA
