@@ -1,11 +1,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from glyphseek.models.tdsl.sequences import ANY_CHARACTER, ImageSequence, TextSequence, character_code, unit_vectors
+from glyphseek.models.tdsl.sequences import (
+    ANY_CHARACTER,
+    ImageSequence,
+    PlanarGroupNorm,
+    TextSequence,
+    character_code,
+    unit_vectors,
+)
 from glyphseek.models.tdsl.settings import ALPHABET, PAPER, SMALL, TINY_PYRAMID, TdslSettings
 
 
@@ -65,6 +73,36 @@ def test_image_sequence_gives_t_steps_and_the_columns_for_ctc(settings: TdslSett
 
     assert steps.shape == (2, settings.steps, settings.step_width)
     assert columns.shape == (2, settings.sequence_columns, settings.step_width)
+
+
+def test_a_deepened_reader_reads_as_before_until_it_is_trained() -> None:
+    shallow = ImageSequence(replace(SMALL, sequence_blocks=0, reads_twice=False)).eval()
+    deep = ImageSequence(SMALL).eval()
+    missing = deep.load_state_dict(shallow.state_dict(), strict=False)
+    rois = torch.randn(2, 3, SMALL.roi_rows, SMALL.roi_columns)
+
+    with torch.inference_mode():
+        assert all(torch.equal(a, b) for a, b in zip(shallow(rois), deep(rois), strict=True))
+
+    assert not missing.unexpected_keys
+    assert {name.split(".")[0] for name in missing.missing_keys} == {"convolutions", "again"}
+    last = deep.convolutions.get_parameter("blocks1.0.second.1.weight")
+    with torch.no_grad():
+        last.fill_(1.0)  # as training would
+        assert not torch.allclose(shallow(rois)[0], deep(rois)[0])
+
+
+def test_group_norm_over_planes_is_torchs_and_keeps_channels_last() -> None:
+    torch.manual_seed(0)
+    ours = PlanarGroupNorm(4, 16)
+    torch.nn.init.normal_(ours.weight)
+    features = torch.randn(3, 16, 5, 8).contiguous(memory_format=torch.channels_last)
+
+    found = ours(features)
+
+    wanted = torch.nn.functional.group_norm(features, 4, ours.weight, ours.bias)
+    assert torch.allclose(found, wanted, atol=1e-5)
+    assert found.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_unit_vectors_are_the_normalised_tanh_of_the_flat_sequence() -> None:

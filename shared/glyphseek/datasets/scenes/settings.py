@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class CropSettings:
     """What word crops vary in."""
 
-    curved: float = 0.16
+    curved: float = 0.22
     """Share of words on an arc of 20 to 150 degrees."""
     waved: float = 0.03
     downwards: float = 0.01

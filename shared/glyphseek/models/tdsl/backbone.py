@@ -22,12 +22,18 @@ def conv_norm_relu(inputs: int, outputs: int, *, stride: int | tuple[int, int] =
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around an identity; shape is kept."""
+    """Two 3x3 convolutions around an identity; shape is kept.
 
-    def __init__(self, channels: int) -> None:
+    `identity`: what is added begins as nothing, so that the block changes no features that are nowhere negative.
+    """
+
+    def __init__(self, channels: int, *, identity: bool = False) -> None:
         super().__init__()
         self.first = conv_norm_relu(channels, channels)
-        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
+        norm = nn.BatchNorm2d(channels)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), norm)
+        if identity:
+            nn.init.zeros_(norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return relu(x + f(x))."""

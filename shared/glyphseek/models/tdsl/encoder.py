@@ -48,7 +48,7 @@ class TdslEncoder:
     ) -> None:
         self._network = fold_norms(network).to(device).to(memory_format=torch.channels_last)
         if choose_precision(precision, device) == "bfloat16":
-            count_in_bfloat16(self._network.convolutional_parts())
+            count_in_bfloat16((*self._network.convolutional_parts(), *self._network.recurrent_parts()))
         self._settings = network.settings
         self._device = torch.device(device)
         self._card = card

@@ -57,6 +57,11 @@ class Tdsl(nn.Module):
             self.pyramid, self.detector.tower, self.image_sequence.stem, self.image_sequence.convolutions, *refiner,
         )  # fmt: skip
 
+    def recurrent_parts(self) -> tuple[nn.Module, ...]:
+        """Return the modules that read columns one after the other: in bfloat16 three times as fast."""
+        again = self.image_sequence.again
+        return (self.image_sequence.lstm, *(() if again is None else (again.lstm,)))
+
     def pool_words(self, normalized_3HW: Tensor, levels: dict[int, Tensor], image: int, boxes_N4: Tensor) -> Tensor:
         """Return the RoIs (N, channels, rows, columns) of one image's boxes, from the image or from the pyramid.
 

@@ -46,12 +46,16 @@ class TdslSettings:
     sequence_width: int
     """Channels of the two convolutions of the image sequence module."""
     lstm_width: int
-    """Hidden units per direction."""
+    """Hidden units per direction of each LSTM."""
     character_width: int
     steps: int
     """T: steps of a word's embedding."""
     step_width: int
     """C: numbers per step; the stored vector has T * C of them."""
+    sequence_blocks: int = 0
+    """Residual blocks after each of the two convolutions of the image sequence module; the paper has none."""
+    reads_twice: bool = False
+    """Whether a second BiLSTM reads what the first one of the image sequence module did; the paper has one."""
     score_threshold: float = 0.2
     """Detections below this confidence are not stored."""
     nms_iou: float = 0.6
@@ -163,6 +167,8 @@ SMALL = TdslSettings(
     character_width=128,
     steps=16,
     step_width=48,
+    sequence_blocks=2,
+    reads_twice=True,
     score_by_centredness=True,
     score_threshold=0.28,
     nms_iou=0.7,
