@@ -89,3 +89,11 @@ def test_factors_stay_in_range_for_any_boxes() -> None:
 
 def test_no_boxes_have_no_neighbours() -> None:
     assert adjacency(np.empty((0, 4), np.float32), 1.0).shape == (0, 0)
+
+
+def test_chosen_boxes_have_the_factors_that_they_have_among_all() -> None:
+    rows = np.random.default_rng(4).uniform(0, 1, (9, 4)).astype(np.float32)
+    corners = np.hstack([rows[:, :2], rows[:, :2] + 0.3 * rows[:, 2:]]).astype(np.float32)
+    chosen = np.array([7, 0, 3])
+
+    assert np.array_equal(adjacency(corners, 1.5, chosen), adjacency(corners, 1.5)[np.ix_(chosen, chosen)])

@@ -10,15 +10,16 @@ T different terms of the query, W single words of one alternative, N instances.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from glyphseek.queries import Term
-from glyphseek.ranking.phrases import read_phrase
+from glyphseek.ranking.phrases import find_plausible, read_phrase
 from glyphseek.ranking.plan import Alternative, QueryPlan, Unit
 from glyphseek.ranking.reading import adjacency, overlapping, unplaced
 from glyphseek.ranking.similarity import ABSENT_SIMILARITY, probabilities
@@ -67,16 +68,17 @@ def match_image(
     first, in the query's order; single words share the others one to one. `told_TN` is what matches say instead of the
     similarity.
     """
-    near_NN = _place(plan, similarities_TN.shape[1], boxes_N4, aspect, is_coarse)
-    matcher = _Matcher(plan.terms, similarities_TN, near_NN, boxes_N4, calibration, told_TN)
+    place = partial(_place, boxes_N4, aspect, is_coarse)
+    matcher = _Matcher(plan.terms, similarities_TN, place, boxes_N4, calibration, told_TN)
     return max((matcher.match(one) for one in plan.alternatives), key=lambda match: match.score)
 
 
-def _place(plan: QueryPlan, count: int, boxes_N4: FloatArray | None, aspect: float, is_coarse: bool) -> FloatArray:
-    if boxes_N4 is None or not plan.has_phrases:
-        return unplaced(count)
-    near_NN = adjacency(boxes_N4, aspect)
-    return np.maximum(near_NN, unplaced(count) * overlapping(boxes_N4)) if is_coarse else near_NN
+def _place(boxes_N4: FloatArray | None, aspect: float, is_coarse: bool, chosen_C: NDArray[np.intp]) -> FloatArray:
+    """Return (C, C): how surely each of the chosen instances is read right after each."""
+    if boxes_N4 is None:
+        return unplaced(len(chosen_C))
+    near_CC = adjacency(boxes_N4, aspect, chosen_C)
+    return np.maximum(near_CC, unplaced(len(chosen_C)) * overlapping(boxes_N4[chosen_C])) if is_coarse else near_CC
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class _Matcher:
         self,
         terms: tuple[Term, ...],
         similarities_TN: FloatArray,
-        near_NN: FloatArray,
+        place: Callable[[NDArray[np.intp]], FloatArray],
         boxes_N4: FloatArray | None,
         calibration: Calibration,
         told_TN: FloatArray | None,
@@ -102,7 +104,7 @@ class _Matcher:
         self._terms = terms
         self._told_TN = similarities_TN if told_TN is None else told_TN
         self._similarities_TN = similarities_TN
-        self._near_NN = near_NN
+        self._place = place
         self._boxes_N4 = boxes_N4
         self._threshold = calibration.threshold
         self._probable_TN = probabilities(similarities_TN, calibration)
@@ -117,7 +119,7 @@ class _Matcher:
 
     def _find_required(self, units: tuple[Unit, ...]) -> tuple[float, list[_Answer]]:
         """Return the product over units, and their answers in the order of the units."""
-        is_free_N = np.ones(self._near_NN.shape[0], dtype=bool)
+        is_free_N = np.ones(self._similarities_TN.shape[1], dtype=bool)
         score = 1.0
         answers: dict[int, list[_Answer]] = {}
         for place, unit in enumerate(units):
@@ -135,13 +137,19 @@ class _Matcher:
     def _find_phrase(self, unit: Unit, is_free_N: NDArray[np.bool_]) -> tuple[float, list[_Answer]]:
         free = np.flatnonzero(is_free_N)
         probable_PN = self._among(unit.rows, free)
-        reading = read_phrase(probable_PN, self._near_NN[free][:, free], self._absent)
+        is_plausible_N = find_plausible(probable_PN, self._absent)
+        free, probable_PN = free[is_plausible_N], probable_PN[:, is_plausible_N]
+        reading = read_phrase(probable_PN, self._near(free), self._absent)
         if unit.joined is not None:
             joined = self._assign_word(unit.joined, is_free_N)
             if joined.instance is not None and self._probability_of(joined) > reading.probability:
                 return self._probability_of(joined), [joined]
         places = (None if place is None else int(free[place]) for place in reading.places)
         return reading.probability, [_Answer(row, place) for row, place in zip(unit.rows, places, strict=True)]
+
+    def _near(self, chosen: NDArray[np.intp]) -> FloatArray:
+        """Return how surely chosen words follow one another."""
+        return unplaced(len(chosen)) if len(chosen) < 2 else self._place(chosen)
 
     def _assign_words(self, rows: list[int], is_free_N: NDArray[np.bool_]) -> list[_Answer]:
         """Return the one-to-one answers of greatest product; no answer is better than one less probable than chance."""
@@ -170,7 +178,7 @@ class _Matcher:
         `coffee` itself looks much like `coffees`.
         """
         if unit.is_phrase:
-            return self._find_phrase(unit, np.ones(self._near_NN.shape[0], dtype=bool))[0]
+            return self._find_phrase(unit, np.ones(self._similarities_TN.shape[1], dtype=bool))[0]
         rows = [row for one in required for row in one.rows]
         is_open_N = self._similarities_TN[unit.rows[0]] >= self._similarities_TN[rows].max(axis=0)
         return self._probability_of(self._assign_word(unit.rows[0], is_open_N))

@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glyphseek.ranking.reading import APART
 from glyphseek.types import FloatArray
+
+_ROUNDED = 0.999  # products of float32 differ by less
 
 BEAM = 16
 """Beginnings kept at each word; exact while an image has no more plausible readings than this."""
@@ -23,6 +26,24 @@ class Reading:
 
     probability: float
     places: tuple[int | None, ...]
+
+
+def find_plausible(probable_PN: FloatArray, absent: float) -> NDArray[np.bool_]:
+    """Return (N,) which instances the best reading may have, from the words' probabilities as `read_phrase` takes them.
+
+    One reading is known whatever the places: the likeliest instances that are left, word by word, all of them apart.
+    An instance counts where it would reach that as some word, were the other words the likeliest and all side by side.
+    """
+    best_P = np.maximum(probable_PN.max(axis=1, initial=0.0), absent)
+    left_N = np.ones(probable_PN.shape[1], dtype=np.float32)
+    known = APART ** (len(probable_PN) - 1)
+    for row_N in probable_PN:
+        left = row_N * left_N
+        known *= max(left.max(initial=0.0), absent)
+        if len(left):
+            left_N[left.argmax()] = 0.0
+    reached_PN = probable_PN * (best_P.prod() / best_P)[:, None]
+    return (reached_PN >= known * _ROUNDED).any(axis=0)
 
 
 def read_phrase(probable_PN: FloatArray, near_NN: FloatArray, absent: float) -> Reading:

@@ -38,16 +38,24 @@ _ACROSS_LINES = (
 _BROKEN = 0.25  # least factor of a break where the line goes on, or the next line has begun already
 
 
-def adjacency(boxes_N4: FloatArray, aspect: float) -> FloatArray:
-    """Return (N, N) factors in [APART, 1], 0 on the diagonal: [i, j] says how surely word j is read right after word i.
+def adjacency(boxes_N4: FloatArray, aspect: float, chosen_C: NDArray[np.intp] | None = None) -> FloatArray:
+    """Return (C, C) factors in [APART, 1], 0 on the diagonal: [i, j] says how surely word j is read right after word i.
 
-    Boxes are fractions of the image, `aspect` is its width / height in pixels.
+    Boxes are fractions of the image, `aspect` is its width / height in pixels. None chooses all; the others count too,
+    as words that a line goes on with.
     """
     boxes_N4 = boxes_N4.astype(np.float32) * np.array([aspect, 1, aspect, 1], dtype=np.float32)
-    near_NN = np.maximum(same := _same_line(boxes_N4), LINE_BREAK * _next_line(boxes_N4, same))
-    near_NN = np.maximum(near_NN, APART)
-    np.fill_diagonal(near_NN, 0.0)
-    return near_NN
+    chosen_C = np.arange(len(boxes_N4)) if chosen_C is None else chosen_C
+    boxes_C4 = boxes_N4[chosen_C]
+    after_CN, before_NC = _same_line(boxes_C4, boxes_N4), _same_line(boxes_N4, boxes_C4)
+    itself = np.arange(len(chosen_C))
+    after_CN[itself, chosen_C] = before_NC[chosen_C, itself] = 0.0
+    is_last_C = np.maximum(1.0 - after_CN.max(axis=1, initial=0.0), _BROKEN)
+    is_first_C = np.maximum(1.0 - before_NC.max(axis=0, initial=0.0), _BROKEN)
+    next_CC = _next_line(boxes_C4) * np.multiply.outer(is_last_C, is_first_C)
+    near_CC = np.maximum(np.maximum(after_CN[:, chosen_C], LINE_BREAK * next_CC), APART)
+    np.fill_diagonal(near_CC, 0.0)
+    return near_CC
 
 
 def unplaced(count: int) -> FloatArray:
@@ -63,30 +71,30 @@ def overlapping(boxes_N4: FloatArray) -> NDArray[np.bool_]:
     )
 
 
-def _same_line(boxes_N4: FloatArray) -> FloatArray:
-    left, top, right, bottom = boxes_N4.T
-    height, width = _extent(top, bottom), _extent(left, right)
-    lower, higher = np.minimum.outer(height, height), np.maximum.outer(height, height)
-    shared = np.minimum.outer(bottom, bottom) - np.maximum.outer(top, top)
-    near_NN = _ramps(
+def _same_line(boxes_F4: FloatArray, boxes_T4: FloatArray) -> FloatArray:
+    """Return (F, T): how surely each word of the second is read right after each of the first on one line."""
+    left_F, top_F, right_F, bottom_F = boxes_F4.T
+    left_T, top_T, right_T, bottom_T = boxes_T4.T
+    height_F, height_T = _extent(top_F, bottom_F), _extent(top_T, bottom_T)
+    lower, higher = np.minimum.outer(height_F, height_T), np.maximum.outer(height_F, height_T)
+    shared = np.minimum.outer(bottom_F, bottom_T) - np.maximum.outer(top_F, top_T)
+    widths = np.add.outer(_extent(left_F, right_F), _extent(left_T, right_T))
+    return _ramps(
         [
             lower / higher,
             shared / lower,
-            _to(right, left) / higher,
-            _to(left + right, left + right) / np.add.outer(width, width),
+            _to(right_F, left_T) / higher,
+            _to(left_F + right_F, left_T + right_T) / widths,
         ],
         _ON_ONE_LINE,
     )
-    np.fill_diagonal(near_NN, 0.0)
-    return near_NN
 
 
-def _next_line(boxes_N4: FloatArray, same_line_NN: FloatArray) -> FloatArray:
-    left, top, right, bottom = boxes_N4.T
+def _next_line(boxes_C4: FloatArray) -> FloatArray:
+    """Return (C, C): how surely a word begins the line below that which another ends, by their places alone."""
+    left, top, right, bottom = boxes_C4.T
     height = _extent(top, bottom)
     lower, higher = np.minimum.outer(height, height), np.maximum.outer(height, height)
-    is_last_N = np.maximum(1.0 - same_line_NN.max(axis=1, initial=0.0), _BROKEN)
-    is_first_N = np.maximum(1.0 - same_line_NN.max(axis=0, initial=0.0), _BROKEN)
     return _ramps(
         [
             lower / higher,
@@ -96,7 +104,7 @@ def _next_line(boxes_N4: FloatArray, same_line_NN: FloatArray) -> FloatArray:
             -_to(left, right) / higher,
         ],
         _ACROSS_LINES,
-    ) * np.multiply.outer(is_last_N, is_first_N)
+    )
 
 
 def _extent(start_N: FloatArray, end_N: FloatArray) -> FloatArray:

@@ -11,26 +11,25 @@ import numpy as np
 from numkong import cdist
 from numpy.typing import NDArray
 
-from glyphseek.errors import BlobDamaged, BlobForeign
+from glyphseek.errors import BlobForeign
 from glyphseek.tokens import fp16
 from glyphseek.tokens.codecs import CODECS
 from glyphseek.tokens.header import read_header_of
 from glyphseek.tokens.layout import BlobHeader
-from glyphseek.tokens.units import read_units
+from glyphseek.tokens.units import lengths, read_units
 from glyphseek.types import FloatArray, LetterArray
-
-_INFINITE_HALF = np.uint16(0x7C00)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PackedInstances:
     """A view of one blob's instances, as `Instances` has them; halves and letters share the blob's memory.
 
-    vectors_ND: float16 as stored, of unit norm within 2^-11, or float32 of unit norm where the codec has no halves.
+    vectors_ND: float16 as stored, to be divided by norms_N, or float32 of unit norm where the codec has no halves.
     nbytes: the memory it keeps.
     """
 
     vectors_ND: NDArray[np.float16] | FloatArray
+    norms_N: FloatArray
     boxes_N4: FloatArray
     scores_N: FloatArray
     letters_NSA: LetterArray | None
@@ -41,16 +40,19 @@ class PackedInstances:
         return len(self.vectors_ND)
 
     def products(self, vectors_VD: FloatArray) -> FloatArray:
-        """Return the (N, V) inner products with unit vectors; with halves within 0.001 of those after unpacking.
+        """Return the (N, V) inner products with other vectors; where there are halves those count as halves too.
 
-        numkong multiplies halves as they are: 36 x 768 with one vector take 13 us, and widening them first 80.
+        Of unit vectors they are within 0.001 of those after unpacking, and 1 of a vector with itself. numkong
+        multiplies halves as they are: 36 x 768 with one vector take 13 us, and widening them first 80.
         """
         if self.vectors_ND.dtype == np.float32:
             return self.vectors_ND @ vectors_VD.T
         if not len(self):
             return np.zeros((0, len(vectors_VD)), dtype=np.float32)
-        products = cdist(self.vectors_ND, vectors_VD.astype(np.float16), "dot", out_dtype="float32")
-        return np.asarray(products).reshape(len(self), -1)
+        halves_VD = vectors_VD.astype(np.float16)
+        products_NV = np.asarray(cdist(self.vectors_ND, halves_VD, "dot", out_dtype="float32")).reshape(len(self), -1)
+        rounded_V = lengths(vectors_VD) / lengths(halves_VD.astype(np.float32))
+        return np.asarray(products_NV / self.norms_N[:, None] * rounded_V, dtype=np.float32)
 
 
 def open_instances(blob: bytes, *, fingerprint: str) -> PackedInstances:
@@ -64,7 +66,7 @@ def open_instances(blob: bytes, *, fingerprint: str) -> PackedInstances:
         raise BlobForeign("the blob has no instances")
     count, _ = header.instances_shape
     sections = header.sections
-    vectors_ND = _read_vectors(blob, header)
+    vectors_ND, norms_N = _read_vectors(blob, header)
     letters_NSA = None
     if header.letters_shape is not None:
         letters_NSA = np.frombuffer(memoryview(blob)[sections.letters], np.uint8).reshape(count, *header.letters_shape)
@@ -73,22 +75,22 @@ def open_instances(blob: bytes, *, fingerprint: str) -> PackedInstances:
     shares_blob = letters_NSA is not None or vectors_ND.dtype == np.float16
     return PackedInstances(
         vectors_ND=vectors_ND,
+        norms_N=norms_N,
         boxes_N4=boxes_N4,
         scores_N=scores_N,
         letters_NSA=letters_NSA,
         nbytes=boxes_N4.nbytes
         + scores_N.nbytes
+        + norms_N.nbytes
         + (vectors_ND.nbytes if vectors_ND.dtype == np.float32 else 0)
         + (len(blob) if shares_blob else 0),
     )
 
 
-def _read_vectors(blob: bytes, header: BlobHeader) -> NDArray[np.float16] | FloatArray:
+def _read_vectors(blob: bytes, header: BlobHeader) -> tuple[NDArray[np.float16] | FloatArray, FloatArray]:
     count, width = header.instances_shape or (0, 0)
     codec, section = CODECS[header.codec].vectors, header.sections.instance_vectors
     if codec.decode is not fp16.decode:
-        return read_units(memoryview(blob)[section], codec, count, width)
-    halves_ND = np.require(np.frombuffer(memoryview(blob)[section], "<f2"), np.float16, "A")
-    if (np.bitwise_and(halves_ND.view(np.uint16), _INFINITE_HALF) == _INFINITE_HALF).any():
-        raise BlobDamaged("blob holds a vector that is not finite")
-    return halves_ND.reshape(count, width)
+        return read_units(memoryview(blob)[section], codec, count, width), np.ones(count, dtype=np.float32)
+    halves_ND = np.require(np.frombuffer(memoryview(blob)[section], "<f2"), np.float16, "A").reshape(count, width)
+    return halves_ND, lengths(fp16.widen(halves_ND))

@@ -19,11 +19,19 @@ def read_units(buffer: memoryview, codec: VectorCodec, rows: int, width: int) ->
     Raises BlobDamaged for a value that is not finite, which no codec writes.
     """
     rows_RD = codec.decode(buffer, rows, width)
+    rows_RD *= (1 / lengths(rows_RD))[:, None]
+    return rows_RD
+
+
+def lengths(rows_RD: FloatArray) -> FloatArray:
+    """Return (R,), what rows are divided by to be of unit norm; that of zeros is next to nothing.
+
+    Raises BlobDamaged for a value that is not finite, which no codec writes.
+    """
     squares_R = np.einsum("rd,rd->r", rows_RD, rows_RD)
     if not squares_R.max(initial=0.0) < np.inf:  # not so of NaN, which is the largest of any
         raise BlobDamaged("blob holds a vector that is not finite")
-    rows_RD *= (1 / np.maximum(np.sqrt(squares_R), _SMALLEST_NORM))[:, None]
-    return rows_RD
+    return np.maximum(np.sqrt(squares_R), _SMALLEST_NORM)
 
 
 def read_unit(buffer: memoryview, codec: VectorCodec, width: int) -> FloatArray:
