@@ -15,6 +15,7 @@ from training.toy import toy_network
 
 from glyphseek.errors import CheckpointDamaged, SettingError
 from glyphseek.models.checkpoint import Manifest, save_checkpoint, save_manifest
+from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import PRESETS, find_preset
 from glyphseek.training.recipe import Recipe, build_network, measure_recipe, run_recipe, take_trained_parts
 from glyphseek.training.run import Progress, RunFolder
@@ -96,13 +97,41 @@ def toy_manifest(digest: str) -> Manifest:
     )
 
 
+def keep_run(folder: Path, network: Tdsl, parts: str) -> RunFolder:
+    """Write a run that trained the parts."""
+    RunFolder(folder).save(network, torch.optim.AdamW(network.parameters()), Progress(step=1))
+    (folder / "parts.txt").write_text(parts)
+    return RunFolder(folder)
+
+
+def test_a_deepened_reader_takes_what_a_run_has_of_it(tmp_path: Path) -> None:
+    settings = find_preset("tdsl-tiny")
+    shallow, deep = Tdsl(settings), Tdsl(replace(settings, sequence_blocks=1, reads_twice=True))
+    run = keep_run(tmp_path, shallow, "image_sequence")
+
+    take_trained_parts(deep, run)
+
+    rois = torch.randn(2, settings.pyramid_width, settings.roi_rows, settings.roi_columns)
+    with torch.inference_mode():
+        found, wanted = deep.eval().image_sequence(rois)[0], shallow.eval().image_sequence(rois)[0]
+    assert torch.equal(found, wanted)
+
+
+def test_a_run_of_another_network_is_refused(tmp_path: Path) -> None:
+    settings = find_preset("tdsl-tiny")
+    deep = keep_run(tmp_path / "deep", Tdsl(replace(settings, reads_twice=True)), "image_sequence")
+    wide = keep_run(tmp_path / "wide", Tdsl(replace(settings, lstm_width=24)), "image_sequence")
+
+    with pytest.raises(CheckpointDamaged, match=r"another network: it has image_sequence\.again"):
+        take_trained_parts(Tdsl(settings), deep)
+    with pytest.raises(CheckpointDamaged, match="another network: size mismatch for image_sequence"):
+        take_trained_parts(Tdsl(settings), wide)
+
+
 def test_only_the_parts_that_a_run_trained_are_taken(tmp_path: Path) -> None:
     source, network = toy_network(seed=1), toy_network(seed=2)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    RunFolder(tmp_path).save(source, torch.optim.AdamW(source.parameters()), Progress(step=1))
-    (tmp_path / "parts.txt").write_text("ctc text_sequence")
-
-    take_trained_parts(network, RunFolder(tmp_path))
+    take_trained_parts(network, keep_run(tmp_path, source, "ctc text_sequence"))
 
     trained = source.state_dict()
     for name, value in network.state_dict().items():

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from glyphseek.errors import ModelNotFound, SettingError
+from glyphseek.errors import CheckpointDamaged, ModelNotFound, SettingError
 from glyphseek.models.cayn.dense.settings import PRESETS as DENSE_CLIPS
 from glyphseek.models.cayn.dense.settings import DenseSettings
 from glyphseek.models.cayn.settings import find_preset as find_cayn
@@ -200,10 +200,20 @@ def read_model(name: str) -> dict[str, Tensor]:
 
 
 def take_trained_parts(network: nn.Module, folder: RunFolder) -> None:
-    """Load from a run the parts that its stage trained, named in its parts.txt, and leave the others as they are."""
+    """Load from a run the parts that its stage trained, named in its parts.txt, and leave the others as they are.
+
+    So is what a part has beyond the run's: layers that a reader was deepened by. Raises CheckpointDamaged where the run
+    has what the network lacks, or of another shape.
+    """
     parts = tuple((folder.path / "parts.txt").read_text().split())
     tensors = {name: value for name, value in folder.weights().items() if name.split(".")[0] in parts}
-    network.load_state_dict(tensors, strict=False)
+    try:
+        unknown = network.load_state_dict(tensors, strict=False).unexpected_keys
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise CheckpointDamaged(f"{folder.path} is of another network: {first}") from error
+    if unknown:
+        raise CheckpointDamaged(f"{folder.path} is of another network: it has {', '.join(unknown[:3])}")
 
 
 def given_settings(recipe: Recipe) -> dict[str, float]:
