@@ -43,6 +43,27 @@ class FeatureKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueryVectors:
+    """V vectors that many images are compared with; made once, with all that the comparison needs of them.
+
+    vectors_VD: as they are. halves_VD: in half precision, for images that are kept so. lengths_V: how long a vector is
+    beside its halves.
+    """
+
+    vectors_VD: FloatArray
+    halves_VD: NDArray[np.float16]
+    lengths_V: FloatArray
+
+    @classmethod
+    def of(cls, vectors_VD: FloatArray) -> QueryVectors:
+        """Return vectors ready to be compared."""
+        halves_VD = vectors_VD.astype(np.float16)
+        rounded_V = np.maximum(np.linalg.norm(halves_VD.astype(np.float32), axis=1), np.finfo(np.float32).tiny)
+        lengths_V = (np.linalg.norm(vectors_VD, axis=1) / rounded_V).astype(np.float32)
+        return cls(vectors_VD=vectors_VD, halves_VD=halves_VD, lengths_V=lengths_V)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instances:
     """The words a model found in one image; all arrays have N rows in the same order, best detection first.
 
@@ -59,9 +80,9 @@ class Instances:
     def __len__(self) -> int:
         return int(self.vectors_ND.shape[0])
 
-    def products(self, vectors_VD: FloatArray) -> FloatArray:
-        """Return the (N, V) inner products with other vectors."""
-        return self.vectors_ND @ vectors_VD.T
+    def products(self, query: QueryVectors) -> FloatArray:
+        """Return the (N, V) inner products with the query's vectors."""
+        return self.vectors_ND @ query.vectors_VD.T
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

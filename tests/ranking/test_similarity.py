@@ -1,10 +1,7 @@
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from glyphseek.queries import Term, TermKind, parse_query
-from glyphseek.ranking import Gathered, bound_scores, match_image, plan_query, probabilities, term_similarities
+from glyphseek.queries import Term, TermKind
+from glyphseek.ranking import Gathered, probabilities, term_similarities
 from glyphseek.ranking.similarity import forgive
 from glyphseek.types import Calibration, FloatArray, Instances, TermFeatures
 
@@ -66,36 +63,3 @@ def test_a_word_without_tolerance_keeps_its_similarity() -> None:
 def test_probability_is_the_logistic_function_of_similarity() -> None:
     expected = [1 / (1 + np.exp(8.0)), 0.5, 1 / (1 + np.exp(-2.0))]
     np.testing.assert_allclose(probabilities(rows([0.0, 0.8, 1.0]), CALIBRATION), [expected], rtol=1e-5)
-
-
-def test_alternatives_take_the_better_and_required_words_multiply() -> None:
-    best_TI = rows([0.8, 1.0], [0.8, 0.0], [0.0, 0.9])
-    both = bound_scores(plan_query(parse_query("a b"), max_term_characters=9), best_TI[:2], CALIBRATION)
-    np.testing.assert_allclose(both[0], 0.25, rtol=1e-5)
-    either = bound_scores(plan_query(parse_query("a OR b OR c"), max_term_characters=9), best_TI, CALIBRATION)
-    np.testing.assert_allclose(either, [0.5, 1 / (1 + np.exp(-2.0))], rtol=1e-5)
-
-
-@given(
-    query=st.sampled_from(
-        ["a", "a a", "a b", '"a b"', 'a "b c" NOT d', "a NOT b OR c", '"a b" OR c d', "(a OR b) cd~1"]
-    ),
-    data=st.data(),
-)
-def test_no_image_scores_above_its_bound(query: str, data: st.DataObject) -> None:
-    plan = plan_query(parse_query(query), max_term_characters=9)
-    count = data.draw(st.integers(0, 4))
-    seed = data.draw(st.integers(0, 2**32 - 1))
-    random = np.random.default_rng(seed)
-    similarities = random.uniform(-0.2, 1.0, (len(plan.terms), count)).astype(np.float32)
-    corners = np.sort(random.uniform(0, 1, (count, 2, 2)), axis=1).reshape(count, 4).astype(np.float32)
-    best = similarities.max(axis=1, initial=-1.0)[:, None]
-    score = match_image(plan, similarities, corners, aspect=1.0, calibration=CALIBRATION).score
-    assert 0.0 <= score <= bound_scores(plan, best, CALIBRATION)[0] * (1 + 1e-5)
-
-
-@pytest.mark.parametrize("similarity", [-0.3, 0.0, 0.79, 1.0])
-def test_the_bound_of_one_word_is_its_score(similarity: float) -> None:
-    plan = plan_query(parse_query("tea"), max_term_characters=9)
-    match = match_image(plan, rows([similarity, -1.0]), None, aspect=1.0, calibration=CALIBRATION)
-    assert match.score == pytest.approx(float(bound_scores(plan, rows([similarity]), CALIBRATION)[0]), rel=1e-6)

@@ -8,7 +8,7 @@ from tokens.makers import MODEL, OTHER, random_units, restamp
 
 from glyphseek.errors import BlobDamaged, BlobForeign
 from glyphseek.tokens import CodecName, inspect, open_instances, pack, unpack_vectors
-from glyphseek.types import ImageFeatures, Instances, TokenMap
+from glyphseek.types import ImageFeatures, Instances, QueryVectors, TokenMap
 
 CODECS = pytest.mark.parametrize("codec", list(CodecName)[:3])
 
@@ -47,11 +47,11 @@ def test_products_are_those_of_the_unpacked_vectors(codec: CodecName, count: int
     typed_VD[0] = words(count, 768).vectors_ND[-1]
     wanted = unpack_vectors(blob, fingerprint=MODEL).instances
 
-    found = open_instances(blob, fingerprint=MODEL).products(typed_VD)
+    found = open_instances(blob, fingerprint=MODEL).products(QueryVectors.of(typed_VD))
 
     assert wanted is not None
     assert (found.shape, found.dtype) == ((count, asked), np.float32)
-    np.testing.assert_allclose(found, wanted.products(typed_VD), atol=1e-3)
+    np.testing.assert_allclose(found, wanted.products(QueryVectors.of(typed_VD)), atol=1e-3)
     assert found[-1, 0] == pytest.approx(1, abs=1e-6 if codec is CodecName.FP16 else 0.01)
 
 
@@ -79,7 +79,7 @@ def test_an_image_without_words_has_no_products(codec: CodecName) -> None:
     found = open_instances(blob_of(words(0), codec), fingerprint=MODEL)
 
     assert len(found) == 0
-    assert found.products(random_units(np.random.default_rng(1), 3, 48)).shape == (0, 3)
+    assert found.products(QueryVectors.of(random_units(np.random.default_rng(1), 3, 48))).shape == (0, 3)
 
 
 def test_halves_at_an_odd_place_are_read_too() -> None:
@@ -89,9 +89,9 @@ def test_halves_at_an_odd_place_are_read_too() -> None:
     blob = pack(ImageFeatures(instances=words(), token_map=token_map), codec=CodecName.FP16, fingerprint=MODEL)
     assert inspect(blob).sections.instance_vectors.start % 2 == 1
 
-    found = open_instances(blob, fingerprint=MODEL).products(words().vectors_ND)
+    found = open_instances(blob, fingerprint=MODEL).products(QueryVectors.of(words().vectors_ND))
 
-    np.testing.assert_allclose(found, words().products(words().vectors_ND), atol=1e-3)
+    np.testing.assert_allclose(found, words().products(QueryVectors.of(words().vectors_ND)), atol=1e-3)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

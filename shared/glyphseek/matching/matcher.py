@@ -20,6 +20,7 @@ from glyphseek.ranking import (
     Gathered,
     QueryPlan,
     bound_scores,
+    bound_steps,
     is_spelt,
     match_image,
     spelt_similarities,
@@ -129,21 +130,23 @@ class Matcher:
         image_ids = sorted(found)
         gathered = Gathered([found[one] for one in image_ids])
         similarities_TN = _exact_similarities(plan, terms, gathered, self._card)
-        bounds_I = bound_scores(plan, gathered.best(similarities_TN), self._card.calibration)
+        aspects_I = np.array([aspects[one] for one in image_ids], dtype=np.float32)
+        calibration = self._card.calibration
+        steps = bound_steps(plan, similarities_TN, gathered, aspects_I, calibration)
+        bounds_I = bound_scores(plan, gathered.best(similarities_TN), calibration, steps=steps)
         matched: list[MatchedImage] = []
         for place in np.argsort(-bounds_I, kind="stable").tolist():
             if not bar.admit(float(bounds_I[place])):
                 break
-            image_id = image_ids[place]
             match = match_image(
                 plan,
                 similarities_TN[:, gathered.part(place)],
                 gathered.images[place].boxes_N4,
-                aspect=aspects[image_id],
-                calibration=self._card.calibration,
+                aspect=float(aspects_I[place]),
+                calibration=calibration,
             )
             bar.add(match.score)
-            matched.append(MatchedImage(image_id=image_id, match=match))
+            matched.append(MatchedImage(image_id=image_ids[place], match=match))
         return sorted(matched, key=lambda one: (-one.match.score, one.image_id))
 
     def _open(self, blob: bytes) -> PackedInstances:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from glyphseek.types import FloatArray, LetterArray
+from glyphseek.types import FloatArray, LetterArray, QueryVectors
 
 
 class ImageWords(Protocol):
@@ -34,8 +34,8 @@ class ImageWords(Protocol):
 
     def __len__(self) -> int: ...
 
-    def products(self, vectors_VD: FloatArray) -> FloatArray:
-        """Return the (N, V) inner products of their vectors with others."""
+    def products(self, query: QueryVectors) -> FloatArray:
+        """Return the (N, V) inner products of their vectors with the query's."""
         ...
 
 
@@ -59,20 +59,39 @@ class Gathered:
         """Return (N,) the detector's confidence."""
         return np.concatenate([np.empty(0, np.float32), *(one.scores_N for one in self.images)])
 
+    def boxes(self) -> FloatArray:
+        """Return (N, 4) the boxes as fractions of their images."""
+        return np.concatenate([np.empty((0, 4), np.float32), *(one.boxes_N4 for one in self.images)])
+
+    def products(self, vectors_VD: FloatArray) -> FloatArray:
+        """Return the (N, V) inner products of all vectors with others.
+
+        Each image is compared by itself, so that what is said of it does not depend on the others.
+        """
+        query = QueryVectors.of(vectors_VD)
+        none = np.empty((0, len(vectors_VD)), dtype=np.float32)
+        return np.concatenate([none, *(one.products(query) for one in self.images)])
+
     def best(self, similarities_TN: FloatArray) -> FloatArray:
         """Return (T, I), the largest of each image, at least -1, which one without instances has."""
-        best_TI = np.full((len(similarities_TN), len(self.images)), -1.0, dtype=np.float32)
-        has_any_I = np.diff(self.places) > 0
-        if has_any_I.any():
-            starts = self.places[:-1][has_any_I]
-            best_TI[:, has_any_I] = np.maximum.reduceat(similarities_TN, starts, axis=1)
-        return np.maximum(best_TI, np.float32(-1.0))
+        return np.maximum(self._largest(similarities_TN), np.float32(-1.0))
 
     def likeliest(self, values_N: FloatArray, most: int, *, least: float) -> NDArray[np.intp]:
         """Return the places of the `most` largest values of each image, largest first, ties in order.
 
         Of them the first, whatever it is, and those of at least `least`.
         """
-        order = np.lexsort((-values_N, self.image_of_N))
-        rank_N = np.arange(len(order)) - self.places[self.image_of_N]
-        return order[(rank_N == 0) | ((rank_N < most) & (values_N[order] >= least))]
+        largest_I = self._largest(values_N[None])[0]
+        worth = np.flatnonzero((values_N >= least) | (values_N == largest_I[self.image_of_N]))
+        order = worth[np.lexsort((-values_N[worth], self.image_of_N[worth]))]
+        images = self.image_of_N[order]
+        ranks = np.arange(len(order)) - np.searchsorted(images, images)
+        return order[(ranks == 0) | ((ranks < most) & (values_N[order] >= least))]
+
+    def _largest(self, values_TN: FloatArray) -> FloatArray:
+        """Return (T, I), minus infinity for an image without instances."""
+        largest_TI = np.full((len(values_TN), len(self.images)), -np.inf, dtype=np.float32)
+        has_any_I = np.diff(self.places) > 0
+        if has_any_I.any():
+            largest_TI[:, has_any_I] = np.maximum.reduceat(values_TN, self.places[:-1][has_any_I], axis=1)
+        return largest_TI

@@ -47,15 +47,24 @@ def adjacency(boxes_N4: FloatArray, aspect: float, chosen_C: NDArray[np.intp] | 
     boxes_N4 = boxes_N4.astype(np.float32) * np.array([aspect, 1, aspect, 1], dtype=np.float32)
     chosen_C = np.arange(len(boxes_N4)) if chosen_C is None else chosen_C
     boxes_C4 = boxes_N4[chosen_C]
-    after_CN, before_NC = _same_line(boxes_C4, boxes_N4), _same_line(boxes_N4, boxes_C4)
+    after_CN, before_NC = _same_line(boxes_C4[:, None], boxes_N4), _same_line(boxes_N4[:, None], boxes_C4)
     itself = np.arange(len(chosen_C))
     after_CN[itself, chosen_C] = before_NC[chosen_C, itself] = 0.0
     is_last_C = np.maximum(1.0 - after_CN.max(axis=1, initial=0.0), _BROKEN)
     is_first_C = np.maximum(1.0 - before_NC.max(axis=0, initial=0.0), _BROKEN)
-    next_CC = _next_line(boxes_C4) * np.multiply.outer(is_last_C, is_first_C)
+    next_CC = _next_line(boxes_C4[:, None], boxes_C4) * np.multiply.outer(is_last_C, is_first_C)
     near_CC = np.maximum(np.maximum(after_CN[:, chosen_C], LINE_BREAK * next_CC), APART)
     np.fill_diagonal(near_CC, 0.0)
     return near_CC
+
+
+def near_at_most(boxes_M4: FloatArray, others_M4: FloatArray) -> FloatArray:
+    """Return (M,) factors that `adjacency` does not pass for second words read right after first ones of their images.
+
+    Boxes are in units of one length in both directions.
+    """
+    same_M, next_M = _same_line(boxes_M4, others_M4), _next_line(boxes_M4, others_M4)
+    return np.maximum(np.maximum(same_M, LINE_BREAK * next_M), APART)
 
 
 def unplaced(count: int) -> FloatArray:
@@ -71,37 +80,38 @@ def overlapping(boxes_N4: FloatArray) -> NDArray[np.bool_]:
     )
 
 
-def _same_line(boxes_F4: FloatArray, boxes_T4: FloatArray) -> FloatArray:
-    """Return (F, T): how surely each word of the second is read right after each of the first on one line."""
-    left_F, top_F, right_F, bottom_F = boxes_F4.T
-    left_T, top_T, right_T, bottom_T = boxes_T4.T
-    height_F, height_T = _extent(top_F, bottom_F), _extent(top_T, bottom_T)
-    lower, higher = np.minimum.outer(height_F, height_T), np.maximum.outer(height_F, height_T)
-    shared = np.minimum.outer(bottom_F, bottom_T) - np.maximum.outer(top_F, top_T)
-    widths = np.add.outer(_extent(left_F, right_F), _extent(left_T, right_T))
+def _same_line(boxes_4: FloatArray, others_4: FloatArray) -> FloatArray:
+    """Return how surely each of the second words is read right after the first on one line; they broadcast."""
+    left, top, right, bottom = np.moveaxis(boxes_4, -1, 0)
+    other_left, other_top, other_right, other_bottom = np.moveaxis(others_4, -1, 0)
+    height, other_height = _extent(top, bottom), _extent(other_top, other_bottom)
+    lower, higher = np.minimum(height, other_height), np.maximum(height, other_height)
+    shared = np.minimum(bottom, other_bottom) - np.maximum(top, other_top)
+    widths = _extent(left, right) + _extent(other_left, other_right)
     return _ramps(
         [
             lower / higher,
             shared / lower,
-            _to(right_F, left_T) / higher,
-            _to(left_F + right_F, left_T + right_T) / widths,
+            (other_left - right) / higher,
+            ((other_left + other_right) - (left + right)) / widths,
         ],
         _ON_ONE_LINE,
     )
 
 
-def _next_line(boxes_C4: FloatArray) -> FloatArray:
-    """Return (C, C): how surely a word begins the line below that which another ends, by their places alone."""
-    left, top, right, bottom = boxes_C4.T
-    height = _extent(top, bottom)
-    lower, higher = np.minimum.outer(height, height), np.maximum.outer(height, height)
+def _next_line(boxes_4: FloatArray, others_4: FloatArray) -> FloatArray:
+    """Return how surely a second word begins the line below that which the first ends, by their places alone."""
+    left, top, right, bottom = np.moveaxis(boxes_4, -1, 0)
+    other_left, other_top, other_right, other_bottom = np.moveaxis(others_4, -1, 0)
+    height, other_height = _extent(top, bottom), _extent(other_top, other_bottom)
+    lower, higher = np.minimum(height, other_height), np.maximum(height, other_height)
     return _ramps(
         [
             lower / higher,
-            _to(bottom, top) / higher,
-            _to(top + bottom, top + bottom) / np.add.outer(height, height),
-            _to(right, left) / higher,
-            -_to(left, right) / higher,
+            (other_top - bottom) / higher,
+            ((other_top + other_bottom) - (top + bottom)) / (height + other_height),
+            (other_left - right) / higher,
+            (left - other_right) / higher,
         ],
         _ACROSS_LINES,
     )
@@ -111,16 +121,13 @@ def _extent(start_N: FloatArray, end_N: FloatArray) -> FloatArray:
     return np.maximum(end_N - start_N, 1e-6)
 
 
-def _to(from_N: FloatArray, to_N: FloatArray) -> FloatArray:
-    """Return [i, j] = to[j] - from[i]."""
-    return to_N[None, :] - from_N[:, None]
-
-
 def _ramps(values: Sequence[NDArray[np.floating]], ends: Sequence[tuple[float, float]]) -> FloatArray:
-    """Return the product of ramps over (N, N) values, one for each pair of ends; one array is quicker than several."""
-    none_C11 = np.array([none for _, none in ends], dtype=np.float32)[:, None, None]
-    length_C11 = np.array([full - none for full, none in ends], dtype=np.float32)[:, None, None]
-    factors_CNN = np.array(values, dtype=np.float32)
-    factors_CNN -= none_C11
-    factors_CNN /= length_C11
-    return np.minimum(np.maximum(factors_CNN, 0.0), 1.0).prod(axis=0)  # clip is slower
+    """Return the product of ramps, one for each pair of ends, over values of one shape.
+
+    One array is quicker than several.
+    """
+    factors = np.array(values, dtype=np.float32)
+    shape = -1, *(1,) * (factors.ndim - 1)
+    factors -= np.array([none for _, none in ends], dtype=np.float32).reshape(shape)
+    factors /= np.array([full - none for full, none in ends], dtype=np.float32).reshape(shape)
+    return np.minimum(np.maximum(factors, 0.0), 1.0).prod(axis=0)  # clip is slower

@@ -16,8 +16,8 @@ from glyphseek.tokens import fp16
 from glyphseek.tokens.codecs import CODECS
 from glyphseek.tokens.header import read_header_of
 from glyphseek.tokens.layout import BlobHeader
-from glyphseek.tokens.units import lengths, read_units
-from glyphseek.types import FloatArray, LetterArray
+from glyphseek.tokens.units import lengths_of_halves, read_units
+from glyphseek.types import FloatArray, LetterArray, QueryVectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,19 +39,19 @@ class PackedInstances:
         """Return N."""
         return len(self.vectors_ND)
 
-    def products(self, vectors_VD: FloatArray) -> FloatArray:
-        """Return the (N, V) inner products with other vectors; where there are halves those count as halves too.
+    def products(self, query: QueryVectors) -> FloatArray:
+        """Return the (N, V) inner products with the query's vectors; where there are halves those count as halves too.
 
         Of unit vectors they are within 0.001 of those after unpacking, and 1 of a vector with itself.
         """
         if self.vectors_ND.dtype == np.float32:
-            return self.vectors_ND @ vectors_VD.T
-        if not len(self):
-            return np.zeros((0, len(vectors_VD)), dtype=np.float32)
-        halves_VD = vectors_VD.astype(np.float16)
-        products_NV = np.asarray(cdist(self.vectors_ND, halves_VD, "dot", out_dtype="float32")).reshape(len(self), -1)
-        rounded_V = lengths(vectors_VD) / lengths(halves_VD.astype(np.float32))
-        return np.asarray(products_NV / self.norms_N[:, None] * rounded_V, dtype=np.float32)
+            return self.vectors_ND @ query.vectors_VD.T
+        products_NV = np.empty((len(self), len(query.vectors_VD)), dtype=np.float32)
+        if len(self):
+            cdist(self.vectors_ND, query.halves_VD, "dot", out=products_NV)
+        products_NV /= self.norms_N[:, None]
+        products_NV *= query.lengths_V
+        return products_NV
 
 
 def open_instances(blob: bytes, *, fingerprint: str) -> PackedInstances:
@@ -92,4 +92,4 @@ def _read_vectors(blob: bytes, header: BlobHeader) -> tuple[NDArray[np.float16] 
     if codec.decode is not fp16.decode:
         return read_units(memoryview(blob)[section], codec, count, width), np.ones(count, dtype=np.float32)
     halves_ND = np.require(np.frombuffer(memoryview(blob)[section], "<f2"), np.float16, "A").reshape(count, width)
-    return halves_ND, lengths(fp16.widen(halves_ND))
+    return halves_ND, lengths_of_halves(halves_ND)

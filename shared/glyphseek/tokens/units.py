@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numkong import norm
+from numpy.typing import NDArray
 
 from glyphseek.errors import BlobDamaged
 from glyphseek.tokens.codecs import VectorCodec
@@ -19,19 +21,23 @@ def read_units(buffer: memoryview, codec: VectorCodec, rows: int, width: int) ->
     Raises BlobDamaged for a value that is not finite, which no codec writes.
     """
     rows_RD = codec.decode(buffer, rows, width)
-    rows_RD *= (1 / lengths(rows_RD))[:, None]
+    lengths_R = _check(np.sqrt(np.einsum("rd,rd->r", rows_RD, rows_RD)))
+    rows_RD *= (1 / lengths_R)[:, None]
     return rows_RD
 
 
-def lengths(rows_RD: FloatArray) -> FloatArray:
-    """Return (R,), what rows are divided by to be of unit norm; that of zeros is next to nothing.
+def lengths_of_halves(rows_RD: NDArray[np.float16]) -> FloatArray:
+    """Return (R,), what aligned rows are divided by to be of unit norm; that of zeros is next to nothing.
 
     Raises BlobDamaged for a value that is not finite, which no codec writes.
     """
-    squares_R = np.einsum("rd,rd->r", rows_RD, rows_RD)
-    if not squares_R.max(initial=0.0) < np.inf:  # not so of NaN, which is the largest of any
+    return _check(np.asarray(norm(rows_RD, axis=1))) if len(rows_RD) else np.empty(0, dtype=np.float32)
+
+
+def _check(lengths_R: NDArray[np.floating]) -> FloatArray:
+    if not lengths_R.max(initial=0.0) < np.inf:  # not so of NaN, which is the largest of any
         raise BlobDamaged("blob holds a vector that is not finite")
-    return np.maximum(np.sqrt(squares_R), _SMALLEST_NORM)
+    return np.maximum(lengths_R.astype(np.float32), _SMALLEST_NORM)
 
 
 def read_unit(buffer: memoryview, codec: VectorCodec, width: int) -> FloatArray:
