@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from glyphseek.filters import parse_filter
-from glyphseek.types import Calibration, FeatureKind, FloatArray, ImageRecord, ModelCard, RowHit
+from glyphseek.types import Calibration, FeatureKind, FloatArray, ImageRecord, ModelCard, RowHits
 from glyphseek.vectors.milvus_client import MilvusCalls
 from glyphseek.vectors.milvus_generations import MilvusGenerations
 from glyphseek.vectors.milvus_server import MilvusStore
@@ -84,7 +84,7 @@ def _measure(work: Callable[[], object], count: int) -> tuple[float, float]:
     return float(p50), float(p99)
 
 
-def _measure_recall(answers: list[list[RowHit]], vectors_ND: FloatArray, queries_QD: FloatArray, part: int) -> float:
+def _measure_recall(answers: list[RowHits], vectors_ND: FloatArray, queries_QD: FloatArray, part: int) -> float:
     """Return the share of the 100 nearest of the images with numbers that `part` divides that answers hold."""
     similarities_QN = queries_QD @ vectors_ND[::part].T
     shares: list[float] = []

@@ -20,7 +20,7 @@ from glyphseek.ranking import QueryPlan
 from glyphseek.reranking import Reranking
 from glyphseek.rpc.context import call_bound, current_call, time_left
 from glyphseek.search import MatchStage, RerankStage
-from glyphseek.types import FloatArray, ImageFeatures, ImageRecord, ModelCard, RgbImage, RowHit, TermFeatures
+from glyphseek.types import FloatArray, ImageFeatures, ImageRecord, ModelCard, RgbImage, RowHits, TermFeatures
 
 _RESERVED_SHARE = 0.1
 _LEAST_RESERVED_S = 0.01
@@ -104,7 +104,7 @@ class TimedVectors:
         """Write or replace images."""
         self._vectors.put(records, vectors)
 
-    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[RowHits]:
         """Return the best rows for each query."""
         with self._stage.run():
             return self._vectors.search(vectors_QD, limit, where=where)

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from glyphseek.errors import StoreError
 from glyphseek.filters import Filter
 from glyphseek.queries import Term
-from glyphseek.types import FloatArray, ImageFeatures, ImageRecord, MapScores, ModelCard, RgbImage, RowHit, TermFeatures
+from glyphseek.types import (
+    FloatArray,
+    ImageFeatures,
+    ImageRecord,
+    MapScores,
+    ModelCard,
+    RgbImage,
+    RowHits,
+    TermFeatures,
+)
 
 if TYPE_CHECKING:
     from glyphseek.tokens import PackedTokens, TokenCodebook
@@ -72,7 +81,7 @@ class VectorStore(Protocol):
         """Write or replace images: `vectors[i]` is (n_i, D) of `records[i]`, n_i may be 0. Vectors first, rows last."""
         ...
 
-    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[RowHits]:
         """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
 
         Rows of images that were never committed, or whose metadata `where` does not match, are left out before the

@@ -6,10 +6,10 @@ image), D vector width, E token width, H and W rows and columns of a map.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -213,11 +213,55 @@ class ImageRecord:
 
 
 class RowHit(NamedTuple):
-    """One answer of a vector search. `instance` is its place in the image's `Instances`, None for a global vector.
-
-    A tuple, since a search makes thousands, of which it shows ten: columns are made into them, and back, at once.
-    """
+    """One answer of a vector search. `instance` is its place in the image's `Instances`, None for a global vector."""
 
     image_id: str
     instance: int | None
     similarity: float
+
+
+class RowHits(Sequence[RowHit]):
+    """The H answers of one query, best first, in columns: a search makes thousands, of which it shows ten.
+
+    image_ids, instances_H (H,) or None for global vectors, and similarities_H (H,) are in the same order. Equal to any
+    sequence of the same answers.
+    """
+
+    __slots__ = ("image_ids", "instances_H", "similarities_H")
+
+    def __init__(
+        self, image_ids: Sequence[str], instances_H: NDArray[np.intp] | None, similarities_H: FloatArray
+    ) -> None:
+        self.image_ids = image_ids
+        self.instances_H = instances_H
+        self.similarities_H = similarities_H
+
+    @classmethod
+    def of(cls, hits: Sequence[RowHit]) -> RowHits:
+        """Return answers that are there one by one; either all have an instance or none."""
+        instances = [hit.instance for hit in hits if hit.instance is not None]
+        return cls(
+            [hit.image_id for hit in hits],
+            np.array(instances, dtype=np.intp) if len(instances) == len(hits) else None,
+            np.array([hit.similarity for hit in hits], dtype=np.float32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @overload
+    def __getitem__(self, place: int) -> RowHit: ...
+    @overload
+    def __getitem__(self, place: slice) -> RowHits: ...
+    def __getitem__(self, place: int | slice) -> RowHit | RowHits:
+        instances = None if self.instances_H is None else self.instances_H[place]
+        if isinstance(place, slice):
+            return RowHits(self.image_ids[place], instances, self.similarities_H[place])
+        instance = None if instances is None else int(instances)
+        return RowHit(self.image_ids[place], instance, float(self.similarities_H[place]))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __repr__(self) -> str:
+        return f"RowHits({list(self)})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +73,7 @@ def varied_store(build: Builder, tmp_path_factory: pytest.TempPathFactory) -> It
     store.close()
 
 
-def ids_of(hits: list[RowHit]) -> list[tuple[str, int | None]]:
+def ids_of(hits: Sequence[RowHit]) -> list[tuple[str, int | None]]:
     return [(hit.image_id, hit.instance) for hit in hits]
 
 

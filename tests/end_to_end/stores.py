@@ -16,7 +16,7 @@ from indexing.gallery_fakes import WIDTH, card
 from glyphseek.features.directory import DirectoryFeatureStore
 from glyphseek.filters import Filter
 from glyphseek.ports import FeatureStore, VectorStore
-from glyphseek.types import FloatArray, ImageRecord, RowHit
+from glyphseek.types import FloatArray, ImageRecord, RowHit, RowHits
 
 StoreKind = Literal["sqlite", "milvus"]
 
@@ -40,13 +40,13 @@ class SqliteVectors:
         with self._database:
             self._database.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?)", rows)
 
-    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[RowHits]:
         rows: list[tuple[str, FloatArray]] = [
             (image_id, np.frombuffer(blob, dtype="<f4").reshape(-1, WIDTH))
             for image_id, record, blob in self._database.execute("SELECT id, record, vectors FROM images").fetchall()
             if where is None or where.matches(json.loads(record)["metadata"])
         ]
-        return [
+        hits = [
             sorted(
                 (
                     RowHit(image_id=image_id, instance=instance, similarity=float(vector_D @ query_D))
@@ -57,6 +57,7 @@ class SqliteVectors:
             )[:limit]
             for query_D in vectors_QD
         ]
+        return [RowHits.of(one) for one in hits]
 
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         return {record.image_id: record for record in self.scan() if record.image_id in image_ids}
@@ -97,7 +98,7 @@ class SlowVectors:
         self._store.put(records, vectors)
         time.sleep(self._seconds)
 
-    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[RowHits]:
         return self._store.search(vectors_QD, limit, where=where)
 
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:

@@ -27,6 +27,7 @@ from glyphseek.types import (
     ModelCard,
     RgbImage,
     RowHit,
+    RowHits,
     TermFeatures,
 )
 
@@ -97,18 +98,18 @@ class ExhaustiveVectorStore:
             self._records[record.image_id] = record
             self._vectors[record.image_id] = vectors_ND
 
-    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[RowHits]:
         self.limits.append(limit)
         return [self._search_one(vector_D, limit, where) for vector_D in vectors_QD]
 
-    def _search_one(self, vector_D: FloatArray, limit: int, where: Filter | None) -> list[RowHit]:
+    def _search_one(self, vector_D: FloatArray, limit: int, where: Filter | None) -> RowHits:
         hits = [
             RowHit(image_id=image_id, instance=place, similarity=float(similarity))
             for image_id, vectors_ND in self._vectors.items()
             if where is None or where.matches(self._records[image_id].metadata)
             for place, similarity in enumerate(vectors_ND @ vector_D)
         ]
-        return sorted(hits, key=lambda hit: (-hit.similarity, hit.image_id, hit.instance))[:limit]
+        return RowHits.of(sorted(hits, key=lambda hit: (-hit.similarity, hit.image_id, hit.instance))[:limit])
 
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         return {one: self._records[one] for one in image_ids if one in self._records}

@@ -26,7 +26,7 @@ from glyphseek.types import (
     Instances,
     ModelCard,
     RgbImage,
-    RowHit,
+    RowHits,
     TermFeatures,
 )
 
@@ -98,7 +98,7 @@ class FakeVectors:
             self.records[record.image_id] = record
             self.vectors[record.image_id] = array
 
-    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[RowHits]:
         raise NotImplementedError
 
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:

@@ -4,7 +4,7 @@ import pytest
 from glyphseek.queries import parse_query
 from glyphseek.ranking import plan_query
 from glyphseek.search.recall import CODEC_SLACK, Recall
-from glyphseek.types import Calibration, RowHit
+from glyphseek.types import Calibration, RowHit, RowHits
 
 CALIBRATION = Calibration(slope=10.0, offset=-5.0, threshold=0.5)
 
@@ -16,7 +16,7 @@ def row(image_id: str, instance: int | None, similarity: float) -> RowHit:
 def recall(query: str, *terms: list[list[RowHit]], limit: int = 100) -> Recall:
     found = Recall(plan_query(parse_query(query), max_term_characters=9))
     for place, variants in enumerate(terms):
-        found.add(place, variants, limit)
+        found.add(place, [RowHits.of(hits) for hits in variants], limit)
     return found
 
 

@@ -24,7 +24,7 @@ from glyphseek.matching import Matcher, MatcherSettings
 from glyphseek.ports import FeatureStore, blob_key
 from glyphseek.search import Degradation, Searcher, SearchResult, SearchSettings
 from glyphseek.tokens import CodecName, pack
-from glyphseek.types import FloatArray, RowHit
+from glyphseek.types import FloatArray, RowHits
 
 SHOPS = {
     "a1": "coffee open",
@@ -208,7 +208,7 @@ def test_exclusion_and_one_to_one_hold_without_blobs() -> None:
 
 
 class ForgetfulVectorStore(ExhaustiveVectorStore):
-    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[RowHits]:
         rows = super().search(vectors_QD, limit, where=where)
         self.delete(["a"])
         return rows

@@ -12,7 +12,7 @@ from glyphseek.vectors.scan_table import TableHits
 def table(*hits: tuple[str, int, float]) -> TableHits:
     return TableHits(
         images=[CommittedImage(key=1, vector_count=9, record=make_record(image_id)) for image_id, _, _ in hits],
-        instances=[instance for _, instance, _ in hits],
+        instances_F=np.array([instance for _, instance, _ in hits]),
         similarities_F=np.array([similarity for _, _, similarity in hits], dtype=np.float32),
     )
 

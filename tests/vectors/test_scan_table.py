@@ -38,10 +38,8 @@ def catalogue_of(*images: CommittedImage) -> Catalogue:
 
 def find(table: ScanTable, vector: FloatArray, limit: int = 100) -> set[tuple[str, int, float]]:
     (hits,) = table.search(rows(vector), limit)
-    return {
-        (image.record.image_id, instance, similarity)
-        for image, instance, similarity in zip(hits.images, hits.instances, hits.similarities_F.tolist(), strict=True)
-    }
+    columns = hits.images, hits.instances_F.tolist(), hits.similarities_F.tolist()
+    return {(image.record.image_id, instance, similarity) for image, instance, similarity in zip(*columns, strict=True)}
 
 
 def test_images_are_found_once_they_are_shown(tmp_path: Path, pool: Executor) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glyphseek.ranking import ABSENT_SIMILARITY, QueryPlan, bound_scores, forgive
-from glyphseek.types import Calibration, FloatArray, RowHit
+from glyphseek.types import Calibration, FloatArray, RowHits
 
 CODEC_SLACK = 0.004
 """How far a similarity from a blob may lie above that of its row. Measured on vectors of width 128 to 1920, even and
@@ -29,17 +29,18 @@ class Recall:
         self._floors = [ABSENT_SIMILARITY] * len(plan.terms)
         self._by_image: tuple[_Taken, NDArray[np.intp]] | None = None
 
-    def add(self, row: int, variants: Sequence[Sequence[RowHit]], limit: int) -> None:
-        """Take in the rows of one term: a list for each variant, at most `limit` long, best first."""
+    def add(self, row: int, variants: Sequence[RowHits], limit: int) -> None:
+        """Take in the rows of one term: those of each variant, at most `limit`, best first."""
         self._by_image = None
-        for hits in filter(None, variants):
-            image_ids, instances, values = zip(*hits, strict=True)
-            similarities_H = forgive(np.array(values, dtype=np.float32), self._plan.terms[row])
+        number = self._numbers.setdefault
+        for hits in filter(len, variants):
+            similarities_H = forgive(hits.similarities_H, self._plan.terms[row])
+            rows_H = np.full(len(hits), row)
             self._taken.append(
                 _Taken(
-                    images_H=np.array([self._number(one) for one in image_ids]),
-                    rows_H=np.full(len(hits), row),
-                    places_H=np.array([row if place is None else place for place in instances]),
+                    images_H=np.array([number(one, len(self._numbers)) for one in hits.image_ids]),
+                    rows_H=rows_H,
+                    places_H=rows_H if hits.instances_H is None else hits.instances_H,
                     similarities_H=similarities_H,
                 )
             )
@@ -71,9 +72,6 @@ class Recall:
         best_first = np.argsort(-bounds_I, kind="stable")
         ordered, bounds = by_id[best_first].tolist(), bounds_I[best_first].tolist()
         return [(image_ids[number], bound) for number, bound in zip(ordered, bounds, strict=True)]
-
-    def _number(self, image_id: str) -> int:
-        return self._numbers.setdefault(image_id, len(self._numbers))
 
     def _known_of(self, image_id: str) -> _Taken:
         """Return what was taken in of one image."""

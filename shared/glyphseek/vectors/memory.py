@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glyphseek.filters import Filter
-from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHit
+from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHits
 from glyphseek.vectors.checks import check_put, check_search, has_instance_rows
 
 
@@ -18,7 +19,7 @@ class _Table:
 
     vectors_RD: FloatArray
     image_ids: list[str]
-    instances: list[int]
+    instances_R: NDArray[np.intp]
 
 
 class MemoryVectorStore:
@@ -36,7 +37,7 @@ class MemoryVectorStore:
             self._images[record.image_id] = (record, vectors_ND.astype(np.float32))
         self._table = None
 
-    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[RowHits]:
         """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
 
         Rows of images whose metadata `where` does not match are left out before the limit is applied. Raises InputError
@@ -47,7 +48,11 @@ class MemoryVectorStore:
         similarities_QR = vectors_QD @ table.vectors_RD.T
         best_QL = np.argsort(-similarities_QR, axis=1, kind="stable")[:, :limit]
         return [
-            [self._hit(table, int(row), float(similarities_R[row])) for row in best_L]
+            RowHits(
+                [table.image_ids[row] for row in best_L],
+                table.instances_R[best_L] if has_instance_rows(self._card) else None,
+                similarities_R[best_L],
+            )
             for similarities_R, best_L in zip(similarities_QR, best_QL, strict=True)
         ]
 
@@ -89,9 +94,5 @@ class MemoryVectorStore:
         return _Table(
             vectors_RD=np.concatenate([empty_0D, *arrays]),
             image_ids=[image_id for image_id, rows in zip(image_ids, arrays, strict=True) for _ in rows],
-            instances=[instance for rows in arrays for instance in range(len(rows))],
+            instances_R=np.concatenate([np.empty(0, np.intp), *(np.arange(len(rows)) for rows in arrays)]),
         )
-
-    def _hit(self, table: _Table, row: int, similarity: float) -> RowHit:
-        instance = table.instances[row] if has_instance_rows(self._card) else None
-        return RowHit(image_id=table.image_ids[row], instance=instance, similarity=similarity)

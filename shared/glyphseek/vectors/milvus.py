@@ -30,7 +30,7 @@ import numpy as np
 
 from glyphseek.errors import GalleryDamaged, StoreError, StoreUnavailable
 from glyphseek.filters import Filter
-from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHit
+from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHits
 from glyphseek.vectors.catalogue import Catalogue, CommittedImage, read_record, write_record
 from glyphseek.vectors.checks import MAX_INSTANCES, check_put, check_search, has_instance_rows
 from glyphseek.vectors.folder_lock import FolderLock
@@ -120,7 +120,7 @@ class MilvusLiteStore:
                 self._put_at_once(table, records[part], vectors[part])
             self._tidy(table)
 
-    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[RowHits]:
         """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
 
         Exact, and of one moment: an image that is written or removed meanwhile is there whole or not at all. Rows of

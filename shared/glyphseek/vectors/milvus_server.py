@@ -25,7 +25,7 @@ import numpy as np
 from glyphseek.deadlines import deadline_bound
 from glyphseek.errors import InputError, SettingError
 from glyphseek.filters import Filter
-from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHit
+from glyphseek.types import FloatArray, ImageRecord, ModelCard, RowHits
 from glyphseek.vectors.catalogue import write_record
 from glyphseek.vectors.checks import check_put, check_search, has_instance_rows
 from glyphseek.vectors.milvus_client import MilvusCalls, Row
@@ -124,7 +124,7 @@ class MilvusStore:
                 self._put_at_once(pks[part], records[part], vectors[part])
                 start = end
 
-    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[list[RowHit]]:
+    def search(self, vectors_QD: FloatArray, limit: int, *, where: Filter | None = None) -> list[RowHits]:
         """Return for each query the `limit` rows of largest inner product, best first, ties by image id then instance.
 
         Rows of images that were never committed, or whose metadata `where` does not match, are left out before the
@@ -138,7 +138,7 @@ class MilvusStore:
             return []
         vectors_QD = np.ascontiguousarray(vectors_QD, dtype=np.float32)
         found = self._finder.find(vectors_QD, limit, where=where, since=self._calls.now())
-        return [[self._hit_of(one) for one in hits] for hits in found]
+        return [self._tell(hits) for hits in found]
 
     def get(self, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """Return the records that exist; unknown ids are absent from the answer."""
@@ -220,11 +220,11 @@ class MilvusStore:
     def _pk_of(self, image_id: str) -> str:
         return image_key(self._tenant, image_id)
 
-    def _hit_of(self, found: FoundVector) -> RowHit:
-        return RowHit(
-            image_id=found.image_id,
-            instance=found.instance if self._has_instances else None,
-            similarity=found.similarity,
+    def _tell(self, found: Sequence[FoundVector]) -> RowHits:
+        return RowHits(
+            [one.image_id for one in found],
+            np.array([one.instance for one in found], dtype=np.intp) if self._has_instances else None,
+            np.array([one.similarity for one in found], dtype=np.float32),
         )
 
 

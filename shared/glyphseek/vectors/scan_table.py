@@ -36,7 +36,7 @@ class TableHits:
     """The F rows of one answer in columns: the image of each, which of its vectors it is, and the inner product."""
 
     images: Sequence[CommittedImage]
-    instances: Sequence[int]
+    instances_F: NDArray[np.int64]
     similarities_F: FloatArray
 
 
@@ -228,13 +228,12 @@ def _name(moment: _Moment, found: Found) -> TableHits:
     """Return the rows with their images; those of an image that was let go meanwhile are left out."""
     places_F = np.searchsorted(moment.starts_I, found.rows_F, side="right") - 1
     instances_F = found.rows_F - moment.starts_I[places_F]
-    images = [moment.images[place] for place in places_F.tolist()]
-    kept = np.array([image is not None for image in images], dtype=bool)
-    return TableHits(
-        images=[image for image in images if image is not None],
-        instances=instances_F[kept].tolist(),
-        similarities_F=found.products_F[kept],
-    )
+    named = [moment.images[place] for place in places_F.tolist()]
+    images = [image for image in named if image is not None]
+    if len(images) == len(named):
+        return TableHits(images=images, instances_F=instances_F, similarities_F=found.products_F)
+    kept_F = np.array([image is not None for image in named], dtype=bool)
+    return TableHits(images=images, instances_F=instances_F[kept_F], similarities_F=found.products_F[kept_F])
 
 
 def _entry_of(image: CommittedImage) -> Entry:
