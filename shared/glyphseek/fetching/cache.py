@@ -22,6 +22,10 @@ Load = Callable[[Sequence[str]], Mapping[str, "V | LoadError"]]
 """Returns for each of the keys, which are different, its value or why there is none."""
 
 
+_Flight = Future[dict[str, "V | LoadError"]]
+"""All that one thread loads together: a future of its own for each key takes 20 us."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheStats:
     """Counts since the start. joined: misses that waited for another thread's load. held_bytes: of what is kept now."""
@@ -70,7 +74,7 @@ class SingleFlightCache(Generic[V]):
         self._clock = clock
         self._lock = threading.Lock()
         self._values: OrderedDict[str, _Kept[V]] = OrderedDict()  # the one asked for last stands at the end
-        self._flights: dict[str, Future[V | LoadError]] = {}
+        self._flights: dict[str, _Flight[V]] = {}
         self._held_bytes = 0
         self._hits = self._misses = self._joined = self._evicted = 0
 
@@ -82,10 +86,11 @@ class SingleFlightCache(Generic[V]):
         StoreUnavailable in place of the value. What `load` raises is raised here, and in the threads that wait for it.
         """
         end = None if timeout_s is None else time.monotonic() + timeout_s
-        found, mine, others = self._claim(list(dict.fromkeys(keys)))
+        own: _Flight[V] = Future()
+        found, mine, others = self._claim(list(dict.fromkeys(keys)), own)
         if mine:
-            found |= self._load(mine, load)
-        found |= {key: _wait_for(flight, end) for key, flight in others.items()}
+            found |= self._load(mine, load, own)
+        found |= {key: _wait_for(flight, key, end) for key, flight in others.items()}
         return {key: found[key] for key in dict.fromkeys(keys)}
 
     def stats(self) -> CacheStats:
@@ -101,12 +106,12 @@ class SingleFlightCache(Generic[V]):
             )
 
     def _claim(
-        self, keys: Sequence[str]
-    ) -> tuple[dict[str, V | LoadError], dict[str, Future[V | LoadError]], dict[str, Future[V | LoadError]]]:
-        """Return what is kept, the flights that this thread must land, and those that others will."""
+        self, keys: Sequence[str], own: _Flight[V]
+    ) -> tuple[dict[str, V | LoadError], list[str], dict[str, _Flight[V]]]:
+        """Return what is kept, the keys that this thread must load, which `own` carries, and the flights of others."""
         found: dict[str, V | LoadError] = {}
-        mine: dict[str, Future[V | LoadError]] = {}
-        others: dict[str, Future[V | LoadError]] = {}
+        mine: list[str] = []
+        others: dict[str, _Flight[V]] = {}
         with self._lock:
             now = self._clock()
             for key in keys:
@@ -118,32 +123,31 @@ class SingleFlightCache(Generic[V]):
                 elif (flight := self._flights.get(key)) is not None:
                     others[key] = flight
                 else:
-                    mine[key] = self._flights[key] = Future()
+                    self._flights[key] = own
+                    mine.append(key)
             self._hits += len(found)
             self._misses += len(mine) + len(others)
             self._joined += len(others)
         return found, mine, others
 
-    def _load(self, mine: Mapping[str, Future[V | LoadError]], load: Load[V]) -> dict[str, V | LoadError]:
+    def _load(self, mine: Sequence[str], load: Load[V], own: _Flight[V]) -> dict[str, V | LoadError]:
         started = self._clock()
         try:
-            loaded = load(list(mine))
+            loaded = load(mine)
             outcomes = {key: loaded[key] for key in mine}
         except BaseException as error:
-            self._end_flights(mine)
-            for flight in mine.values():
-                flight.set_exception(error)
+            self._end_flight(mine)
+            own.set_exception(error)
             raise
         with self._lock:
             for key, outcome in outcomes.items():
                 if not isinstance(outcome, BlobError | StoreError):
                     self._keep(key, outcome, started)
-        self._end_flights(mine)
-        for key, flight in mine.items():
-            flight.set_result(outcomes[key])
+        self._end_flight(mine)
+        own.set_result(outcomes)
         return outcomes
 
-    def _end_flights(self, mine: Mapping[str, Future[V | LoadError]]) -> None:
+    def _end_flight(self, mine: Sequence[str]) -> None:
         with self._lock:
             for key in mine:
                 del self._flights[key]
@@ -163,10 +167,10 @@ class SingleFlightCache(Generic[V]):
         self._evicted += 1
 
 
-def _wait_for(flight: Future[V | LoadError], end: float | None) -> V | LoadError:
+def _wait_for(flight: _Flight[V], key: str, end: float | None) -> V | LoadError:
     """Return what another thread loads, if it does so before `end`."""
     try:
-        return flight.result(None if end is None else max(0.0, end - time.monotonic()))
+        return flight.result(None if end is None else max(0.0, end - time.monotonic()))[key]
     except TimeoutError:
         if flight.done():
             raise  # the load's own
