@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -209,13 +212,19 @@ def encode_gallery(
     """Return what the model makes of every photo; token maps stay in `blobs`, which hold blobs of `codec` alone."""
     gallery = EncodedGallery(image_ids=[], rows=[], figures={})
     encoded, seconds = 0, 0.0
-    for done, image in enumerate(benchmark.images, start=1):
-        image_id, found, spent = encode_photo(model, image.path, blobs, codec)
-        gallery.image_ids.append(image_id)
-        gallery.rows.append(found)
-        encoded += spent > 0
-        seconds += spent
-        show(done, len(benchmark.images), "encoding")
+    encode = partial(encode_photo, model, blobs=blobs, codec=codec)
+    cores = min(os.cpu_count() or 1, len(benchmark.images))  # each takes a photo where the model is on the CPU
+    threads = ThreadPoolExecutor(cores)
+    try:
+        found = threads.map(encode, [image.path for image in benchmark.images])
+        for done, (image_id, instances, spent) in enumerate(found, start=1):
+            gallery.image_ids.append(image_id)
+            gallery.rows.append(instances)
+            encoded += spent > 0
+            seconds += spent / cores
+            show(done, len(benchmark.images), "encoding")
+    finally:
+        threads.shutdown(cancel_futures=True)
     if FeatureKind.INSTANCES in model.card.features:
         gallery.figures["instances per image"] = sum(map(len, gallery.rows)) / max(1, len(gallery.rows))
     if encoded:
@@ -240,7 +249,7 @@ def judge(benchmark: Benchmark, scorers: Sequence[Scorer]) -> list[Report]:
 
 
 def encode_photo(
-    model: Model, path: Path, blobs: FeatureStore, codec: CodecName
+    model: Model, path: Path, *, blobs: FeatureStore, codec: CodecName
 ) -> tuple[str | None, Instances, float]:
     """Return a photo's id, the vectors it is searched by, and the seconds the model took (0 if `blobs` held them).
 
