@@ -51,3 +51,12 @@ def test_an_error_of_the_system_is_one_line(tmp_path: object) -> None:
     assert ended.code == 1
     assert ended.err.startswith(("FileNotFoundError: ", "CheckpointDamaged: "))
     assert len(ended.err.splitlines()) == 1
+
+
+def test_a_copy_of_a_model_needs_its_size_and_nothing_else(tmp_path: object) -> None:
+    alone = glyphseek("package", f"{tmp_path}/model", "--model", "tdsl-small")
+    both = glyphseek("package", f"{tmp_path}/model", "--model", "tdsl-small", "--longer-side", "1280", "--run", "x")
+
+    assert (alone.code, both.code) == (2, 2)
+    assert "--model and --longer-side belong together" in alone.err
+    assert "leave --run and --weights out" in both.err

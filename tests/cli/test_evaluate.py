@@ -74,6 +74,19 @@ def test_a_second_run_reads_the_cache_and_gives_the_same_marks(indexed: Indexed,
     assert [drop_figures(one) for one in first] == [drop_figures(one) for one in second]
 
 
+def test_vectors_are_kept_as_asked(indexed: Indexed, dataset: Path, tmp_path: Path) -> None:
+    words = ("eval", dataset, "--model", indexed.model, "--cache", tmp_path / "cache", "--json")
+
+    ended = [glyphseek(*words, "--codec", codec) for codec in ("fp16", "int8")]
+
+    assert [one.code for one in ended] == [0, 0]
+    sizes = [
+        sum(blob.stat().st_size for blob in (tmp_path / "cache" / kept).rglob("*.blob"))
+        for kept in ("features", "features-int8")
+    ]
+    assert 0 < sizes[1] < sizes[0]
+
+
 def drop_figures(report: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in report.items() if name != "figures"}
 

@@ -10,15 +10,22 @@ import pytest
 import torch
 from training.toy import toy_network
 
-from glyphseek.errors import CheckpointDamaged
-from glyphseek.models.checkpoint import WEIGHTS, load_manifest, save_manifest
+from glyphseek.errors import CheckpointDamaged, SettingError
+from glyphseek.models.checkpoint import WEIGHTS, Manifest, load_manifest, save_manifest
 from glyphseek.models.loading import open_model
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.sequences import unit_vectors
 from glyphseek.models.tdsl.settings import PRESETS, TINY_PYRAMID
 from glyphseek.queries import Term
 from glyphseek.training.annotated import is_held_out_photo
-from glyphseek.training.packaging import UNCALIBRATED, UNCALIBRATED_LETTERS, fit_calibration, fit_letters, package
+from glyphseek.training.packaging import (
+    UNCALIBRATED,
+    UNCALIBRATED_LETTERS,
+    fit_calibration,
+    fit_letters,
+    package,
+    resize,
+)
 from glyphseek.training.run import Progress, RunFolder
 from glyphseek.types import Calibration
 
@@ -186,3 +193,46 @@ def test_a_run_without_state_cannot_be_packaged(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointDamaged, match="no readable training state"):
         package([tmp_path / "run"], tmp_path / "model", preset="tdsl-tiny", held_out=[], data=[])
+
+
+def package_finder(folder: Path) -> Manifest:
+    """Package a network of random weights that finds words in any photo."""
+    network = toy_network()
+    assert network.detector.heads.bias is not None
+    with torch.no_grad():
+        network.detector.heads.bias[0] = 1.0
+    run = write_run(folder.parent / "joint", network, "pyramid detector image_sequence text_sequence ctc")
+    return package([run], folder, preset="tdsl-tiny", held_out=[], data=["a toy run"])
+
+
+def test_a_copy_reads_photos_at_another_size_with_the_same_weights(tmp_path: Path) -> None:
+    source = package_finder(tmp_path / "small")
+    save_manifest(tmp_path / "small", replace(source, figures=[{"map_percent": 1.0}]))
+
+    copied = resize(str(tmp_path / "small"), tmp_path / "large", longer_side=640, also_at=[320])
+
+    assert (copied.name, copied.figures, copied.data) == ("large", [], ["a toy run"])
+    assert copied.weights_sha256 == source.weights_sha256
+    assert copied.fingerprint != source.fingerprint
+    assert copied.calibration == source.calibration
+    sizes = {name: copied.preset[name] for name in ("longer_side", "detector_longer_side", "extra_longer_sides")}
+    assert sizes == {"longer_side": 640, "detector_longer_side": 640, "extra_longer_sides": [320]}
+    assert open_model(str(tmp_path / "large")).card.longer_side == 640
+
+
+def test_a_copy_is_calibrated_at_its_size(tmp_path: Path) -> None:
+    source = package_finder(tmp_path / "small")
+    gallery = write_gallery(tmp_path / "gallery")
+
+    copied = resize(str(tmp_path / "small"), tmp_path / "large", longer_side=96, held_out=[gallery])
+
+    assert copied.calibration != source.calibration == UNCALIBRATED
+
+
+def test_a_copy_is_not_written_over_the_model_and_is_of_tdsl(tmp_path: Path) -> None:
+    source = package_finder(tmp_path / "small")
+    with pytest.raises(SettingError, match="is the model itself"):
+        resize(str(tmp_path / "small"), tmp_path / "small", longer_side=96)
+    save_manifest(tmp_path / "small", replace(source, method="cayn"))
+    with pytest.raises(SettingError, match="of the method cayn"):
+        resize(str(tmp_path / "small"), tmp_path / "large", longer_side=96)

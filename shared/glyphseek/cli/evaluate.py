@@ -11,6 +11,7 @@ import typer
 
 from glyphseek.cli.console import JsonFlag, err, out, print_json, show_progress
 from glyphseek.models.loading import DEFAULT_MODEL
+from glyphseek.tokens import CodecName
 from glyphseek.types import Precision
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ def evaluate(
     precision: Annotated[
         Precision, typer.Option(help="Of a TDSL model's convolutions; auto: bfloat16 where the processor has it.")
     ] = "auto",
+    codec: Annotated[
+        CodecName, typer.Option(help="How vectors are kept, of fp32, fp16 and int8, to see what rounding costs.")
+    ] = CodecName.FP16,
     as_json: JsonFlag = False,
 ) -> None:
     """Print mAP over the whole gallery (scikit-learn's average_precision_score) and recall, beside the papers'."""
@@ -96,7 +100,7 @@ def evaluate(
                 match one:
                     case Method.MODEL:
                         scorers = measure_model(
-                            benchmark, model, cache, device, show, depths=rerank, precision=precision
+                            benchmark, model, cache, device, show, depths=rerank, precision=precision, codec=codec
                         )
                     case Method.OCR:
                         scorers = measure_ocr(benchmark, cache, OCR_LONGER_SIDE, show)

@@ -133,16 +133,18 @@ def measure_model(
     *,
     depths: Sequence[int] | None = None,
     precision: Precision = "auto",
+    codec: CodecName = CodecName.FP16,
 ) -> list[Scorer]:
-    """Encode every photo (through the blobs that a gallery would hold) and return the model's scorers.
+    """Encode every photo (through the blobs that a gallery of that codec would hold) and return the model's scorers.
 
     A model that reranks has one for each of `depths` (None: recall alone, and the depth that searches have), one with
     letters has one for recall alone and one for searches, another has one. Raises SettingError for a depth above 0
     asked of a model that does not rerank.
     """
     model = open_model(model_name, device=device, precision=precision)
-    blobs: FeatureStore = DirectoryFeatureStore(cache / "features") if cache else MemoryFeatureStore()
-    gallery = encode_gallery(benchmark, model, blobs, show)
+    kept = "features" if codec is CodecName.FP16 else f"features-{codec.value}"
+    blobs: FeatureStore = DirectoryFeatureStore(cache / kept) if cache else MemoryFeatureStore()
+    gallery = encode_gallery(benchmark, model, blobs, show, codec=codec)
     gallery.figures["parameters"] = load_manifest(find_model(model_name)).parameters
     asked = sorted({query for queries in benchmark.query_lists for query in queries.relevant})
     card = model.card

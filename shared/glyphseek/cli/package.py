@@ -36,12 +36,33 @@ def package(
             min=1, help="CAYN: the photos that searches rerank unless told otherwise; scores are calibrated at it."
         ),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="TDSL: id or folder of a model to copy, so that it reads photos at --longer-side."),
+    ] = None,
+    longer_side: Annotated[
+        int | None,
+        typer.Option(min=32, help="TDSL: pixels of a photo's longer side; more find smaller text, slower."),
+    ] = None,
+    also_at: Annotated[
+        list[int] | None,
+        typer.Option(min=32, help="TDSL: longer side at which words are looked for too; repeat it. None unless given."),
+    ] = None,
     data: Annotated[list[str] | None, typer.Option(help="Sentences for the manifest: what it was trained on.")] = None,
 ) -> None:
-    """Write weights (fp16) and manifest of a trained model."""
+    """Write weights (fp16) and manifest of a trained model, or of a copy that reads photos at another size."""
     if rerank_depth is not None and weights is None:
         raise SettingError("--rerank-depth is for CAYN, which is packaged from --weights: other models do not rerank")
-    if weights is not None:
+    if (model is None) != (longer_side is None):
+        raise SettingError("--model and --longer-side belong together: a copy of a model for photos of another size")
+    if model is not None and longer_side is not None:
+        if run or weights is not None:
+            raise SettingError("--model takes the weights of a packaged model: leave --run and --weights out")
+        with needing_extra("render"):
+            from glyphseek.training.packaging import resize
+
+        manifest = resize(model, out, longer_side=longer_side, also_at=also_at or [], held_out=held_out or [])
+    elif weights is not None:
         manifest = _package_cayn(out, preset, weights, run or [], held_out or [], data or [], rerank_depth)
     elif run:
         with needing_extra("render"):
@@ -49,7 +70,7 @@ def package(
 
         manifest = write(run, out, preset=preset, held_out=held_out or [], data=data or [])
     else:
-        raise SettingError("a model is packaged from --run folders, or for CAYN from --weights")
+        raise SettingError("a model is packaged from --run folders, from another --model, or for CAYN from --weights")
     typer.echo(f"{out}: {manifest.parameters:,} parameters, fingerprint {manifest.fingerprint}, {manifest.calibration}")
 
 

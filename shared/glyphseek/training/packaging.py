@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
 
-from glyphseek.models.checkpoint import Manifest, save_checkpoint, save_manifest
+from glyphseek.errors import SettingError
+from glyphseek.models.checkpoint import Manifest, load_manifest, load_weights, save_checkpoint, save_manifest
+from glyphseek.models.loading import find_model
 from glyphseek.models.tdsl.encoder import TdslEncoder, make_card
 from glyphseek.models.tdsl.network import Tdsl
-from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings, find_preset
+from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings, find_preset, restore_settings
 from glyphseek.queries import Term
 from glyphseek.ranking import spell_text
 from glyphseek.training.annotated import AnnotatedPhoto, read_annotated_photos
@@ -48,7 +50,7 @@ def package(runs: Sequence[Path], out: Path, *, preset: str, held_out: Sequence[
     manifest = Manifest(
         name=name_of(out),
         method="tdsl",
-        preset=json.loads(json.dumps(asdict(settings))),
+        preset=preset_of(settings),
         weights_sha256=digest,
         parameters=sum(p.numel() for p in network.parameters()),
         licence=LICENCE,
@@ -60,6 +62,54 @@ def package(runs: Sequence[Path], out: Path, *, preset: str, held_out: Sequence[
     )
     save_manifest(out, manifest)
     return manifest
+
+
+def resize(
+    model: str, out: Path, *, longer_side: int, also_at: Sequence[int] = (), held_out: Sequence[Path] = ()
+) -> Manifest:
+    """Write a copy of a TDSL model that reads photos at other longer sides, and return its manifest.
+
+    Words are found and read at `longer_side` and found at the sides `also_at` too, in pixels; smaller photos are left
+    as they are. Scores are calibrated anew on `held_out`, or stay as they are without. Figures were measured at the
+    sizes before and are left out. Raises SettingError for another method or the model's own folder, and as `find_model`
+    and `load_weights` do.
+    """
+    source = find_model(model)
+    manifest = load_manifest(source)
+    if manifest.method != "tdsl":
+        raise SettingError(f"{model} is of the method {manifest.method}; only TDSL models read photos at any size")
+    if out.resolve() == source.resolve():
+        raise SettingError(f"{out} is the model itself: galleries that it wrote could no longer be searched")
+    settings = replace(
+        restore_settings(manifest.preset),
+        longer_side=longer_side,
+        detector_longer_side=longer_side,
+        extra_longer_sides=tuple(also_at),
+    )
+    network = Tdsl(settings)
+    network.load_state_dict(load_weights(source, manifest))
+    digest = save_checkpoint(out, network.state_dict())
+    scale = (
+        calibrate_on(network, settings, held_out)
+        if held_out
+        else Scale(calibration=manifest.calibration, letters=manifest.letters or UNCALIBRATED_LETTERS)
+    )
+    resized = replace(
+        manifest,
+        name=name_of(out),
+        preset=preset_of(settings),
+        weights_sha256=digest,
+        calibration=scale.calibration,
+        letters=scale.letters if settings.keeps_letters else None,
+        figures=[],
+    )
+    save_manifest(out, resized)
+    return resized
+
+
+def preset_of(settings: TdslSettings) -> dict[str, object]:
+    """Return settings as a manifest holds them."""
+    return json.loads(json.dumps(asdict(settings)))
 
 
 def name_of(out: Path) -> str:
