@@ -30,6 +30,17 @@ GIVEN = Recipe(
     real=(Path("one"), Path("two")),
     backgrounds=Path("photos"),
 )
+TWO_STEPS = Recipe(
+    stage="joint",
+    run=Path("runs/joint"),
+    preset="tdsl-tiny",
+    steps=2,
+    batch=1,
+    pool=8,
+    start_with=4,
+    save_every=1,
+    validate_every=2,
+)
 
 
 def test_a_recipe_tells_its_command_without_defaults() -> None:
@@ -140,17 +151,7 @@ def test_only_the_parts_that_a_run_trained_are_taken(tmp_path: Path) -> None:
 
 
 def test_a_stage_runs_end_to_end_from_its_recipe(tmp_path: Path) -> None:
-    recipe = Recipe(
-        stage="joint",
-        run=tmp_path / "joint",
-        preset="tdsl-tiny",
-        steps=2,
-        batch=1,
-        pool=8,
-        start_with=4,
-        save_every=1,
-        validate_every=2,
-    )
+    recipe = replace(TWO_STEPS, run=tmp_path / "joint")
     rows: list[dict[str, float]] = []
 
     ended = run_recipe(recipe, report=rows.append)
@@ -162,22 +163,25 @@ def test_a_stage_runs_end_to_end_from_its_recipe(tmp_path: Path) -> None:
     assert (tmp_path / "joint" / "command.txt").read_text() == recipe.command() + "\n"
 
 
+def test_no_stage_is_shown_again_what_another_learned_on(tmp_path: Path) -> None:
+    recipes = [replace(TWO_STEPS, run=tmp_path / name) for name in ("words", "words2")]
+    fresh = [one.draw_seed() for one in recipes]
+    assert not list(tmp_path.iterdir()), "asking writes nothing"
+
+    network = toy_network()
+    RunFolder(recipes[1].run).save(network, torch.optim.AdamW(network.parameters()), Progress(step=250))
+    gone_on = recipes[1].draw_seed()
+
+    assert len({*fresh, gone_on, replace(recipes[0], seed=1).draw_seed()}) == 4
+    assert [recipes[0].draw_seed(), recipes[1].draw_seed()] == [fresh[0], gone_on]
+
+
 def test_the_stage_of_boxes_trains_the_refiner_of_its_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = replace(
         find_preset("tdsl-tiny"), name="looks-twice", roi_source="image", roi_columns=60, stem_channels=(4, 4)
     )
     monkeypatch.setitem(PRESETS, "looks-twice", replace(image, refiner_channels=(4, 4)))
-    recipe = Recipe(
-        stage="boxes",
-        run=tmp_path / "boxes",
-        preset="looks-twice",
-        steps=2,
-        batch=1,
-        pool=8,
-        start_with=4,
-        save_every=1,
-        validate_every=2,
-    )
+    recipe = replace(TWO_STEPS, stage="boxes", run=tmp_path / "boxes", preset="looks-twice")
     rows: list[dict[str, float]] = []
 
     ended = run_recipe(recipe, report=rows.append)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -107,6 +108,15 @@ class Recipe:
         """Return where and how TDSL's stages are computed."""
         return Compute(device=self.device, precision=self.precision, backend="inductor" if self.compile else None)
 
+    def draw_seed(self) -> int:
+        """Return the seed of what is rendered and drawn from here on.
+
+        It differs by the run's name and by the step that it goes on from, so that no stage is shown again what another
+        one learned on. Validation and first weights know `seed` alone.
+        """
+        step = RunFolder(self.run).step() if self.run.is_dir() else 0
+        return int(np.random.SeedSequence([self.seed, zlib.crc32(self.run.name.encode()), step]).generate_state(1)[0])
+
     def command(self) -> str:
         """Return the command line that runs this recipe."""
         words = ["glyphseek", "train", self.stage]
@@ -176,7 +186,7 @@ def carry_out(recipe: Recipe, training: Training[Trained], report: Callable[[dic
         weight_decay=training.weight_decay,
         save_every=recipe.save_every,
         validate_every=recipe.validate_every,
-        seed=recipe.seed,
+        seed=recipe.draw_seed(),
     )
     folder = RunFolder(recipe.run)
     try:
@@ -234,7 +244,7 @@ def build_stage(recipe: Recipe, preset: TdslSettings, *, make: MakeScenes | None
     if recipe.stage == "words":
         words = replace(
             WordStageSettings(
-                real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed
+                real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.draw_seed()
             ),
             **changes,
             **({"aligned_steps": 0} if recipe.start or recipe.start_from else {}),
@@ -246,7 +256,9 @@ def build_stage(recipe: Recipe, preset: TdslSettings, *, make: MakeScenes | None
             validate=WordValidation(validation_crops(recipe, preset)),
         )
     scenes = replace(
-        SceneStageSettings(real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed),
+        SceneStageSettings(
+            real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.draw_seed()
+        ),
         **changes,
     )
     kind: SceneLosses = "joint" if recipe.stage == "joint" else "boxes" if recipe.stage == "boxes" else "detector"
@@ -272,7 +284,9 @@ def build_token_stage(recipe: Recipe) -> Training[Reader]:
     """Return the training of the dense CLIP's tokens."""
     changes: dict[str, Any] = dict(given_settings(recipe))
     settings = replace(
-        TokenStageSettings(real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.seed),
+        TokenStageSettings(
+            real=recipe.real, backgrounds=recipe.backgrounds, workers=recipe.workers, seed=recipe.draw_seed()
+        ),
         **changes,
     )
     network = Reader(find_dense_clip(recipe.preset))

@@ -65,6 +65,11 @@ class RunFolder:
             optimizer.load_state_dict({"state": packed, "param_groups": optimizer.state_dict()["param_groups"]})
         return Progress(**state)
 
+    def step(self) -> int:
+        """Return the step of the last state, 0 of a fresh folder."""
+        path = self.path / "state.json"
+        return int(json.loads(path.read_text())["step"]) if path.exists() else 0
+
     def weights(self) -> dict[str, Tensor]:
         """Return the network's tensors of the last state. Raises CheckpointDamaged when there is none."""
         try:

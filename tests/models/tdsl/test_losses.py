@@ -133,15 +133,17 @@ def test_words_that_do_not_fit_are_left_out_of_ctc() -> None:
 @pytest.mark.parametrize(
     ("word", "columns", "fits"),
     [
-        ("abc", 3, True),
-        ("aab", 3, False),
-        ("aab", 4, True),
-        ("ab" * 7, 14, True),
-        ("abc" * 5, 60, False),
+        ("abc", 4, True),
+        ("aabb", 5, False),
+        ("aabb", 6, True),
+        ("ab" * 7, 15, True),
+        ("ab" * 7, 14, False),
+        ("abc" * 5, 15, False),
+        ("abc" * 5, 16, True),
         ("", 5, False),
     ],
 )
-def test_repeats_need_a_blank_and_fifteen_letters_are_too_many(word: str, columns: int, fits: bool) -> None:
+def test_repeats_need_a_blank_and_a_word_fewer_characters_than_columns(word: str, columns: int, fits: bool) -> None:
     assert fits_ctc(word, columns) is fits
 
 

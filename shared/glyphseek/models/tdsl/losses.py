@@ -16,8 +16,6 @@ from glyphseek.models.tdsl.settings import ALPHABET
 SIMILARITY_WEIGHT = 10.0
 """Weight of each of the three similarity terms in the authors' code."""
 BLANK = len(ALPHABET)
-CTC_BELOW = 15
-"""Words of so many characters or more have no CTC term in the authors' code, whose sequences have 15 columns."""
 
 
 def target_similarities(rows: Sequence[str], columns: Sequence[str]) -> Tensor:
@@ -52,7 +50,7 @@ def similarity_loss(
 def ctc_loss(logits_NSK: Tensor, words: Sequence[str]) -> Tensor:
     """Return the CTC loss of the words that fit into S columns, averaged over words and divided by their length.
 
-    Words of `CTC_BELOW` characters or more do not count; without any word the loss is zero.
+    Words of S characters or more do not count, as in the authors' code, where S is 15; without any word it is zero.
     """
     columns = logits_NSK.shape[1]
     usable = [i for i, word in enumerate(words) if fits_ctc(word, columns)]
@@ -85,6 +83,6 @@ def alignment_loss(logits_NSK: Tensor, words: Sequence[str]) -> Tensor:
 
 
 def fits_ctc(word: str, columns: int) -> bool:
-    """Return whether a word below `CTC_BELOW` can be spelt in `columns` steps: repeats need a blank between them."""
+    """Return whether a word of fewer characters than columns can be spelt in them: repeats need a blank between."""
     repeats = sum(a == b for a, b in pairwise(word))
-    return 0 < len(word) < CTC_BELOW and len(word) + repeats <= columns
+    return 0 < len(word) < columns and len(word) + repeats <= columns
