@@ -161,7 +161,7 @@ def measure_recipe(recipe: Recipe, *, steps: int, make: MakeScenes | None = None
     Raises SettingError for a stage of another method.
     """
     if recipe.stage in ("tokens", "adapter"):
-        raise SettingError(f"stage {recipe.stage} is not measured; stages that are: words, detector, joint")
+        raise SettingError(f"stage {recipe.stage} is not measured; stages that are: words, detector, boxes, joint")
     check_start(recipe)
     torch.manual_seed(recipe.seed)
     training, compute = build_stage(recipe, find_preset(recipe.preset), make=make), recipe.compute()

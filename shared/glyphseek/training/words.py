@@ -1,6 +1,6 @@
 """Stage `words`: the two sequence modules learn from cropped words, rendered and real.
 
-Reading a crop costs a seventy-fifth of detecting in a scene, so this is where most of reading is learned.
+Reading a crop costs a twenty-sixth of detecting in a scene, so this is where most of reading is learned.
 """
 
 from __future__ import annotations

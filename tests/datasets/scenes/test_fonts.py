@@ -38,6 +38,19 @@ def test_a_font_without_digits_is_left_out_and_so_is_a_file_that_is_no_font(font
     assert [face.path.name for face in FontBook.discover([tmp_path], minimum=1).faces] == ["whole.ttf"]
 
 
+def test_a_packed_font_is_left_out_where_it_cannot_be_unpacked(
+    fonts: FontBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("brotli")
+    shutil.copy(plain_path(fonts), tmp_path / "whole.ttf")
+    with TTFont(plain_path(fonts)) as font:
+        font.flavor = "woff2"
+        font.save(tmp_path / "packed.woff2")
+    monkeypatch.setattr("fontTools.ttLib.woff2.haveBrotli", False)
+
+    assert [face.path.name for face in FontBook.discover([tmp_path], minimum=1).faces] == ["whole.ttf"]
+
+
 def test_too_few_fonts_are_refused_with_both_numbers(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="found 0 usable fonts, need 3"):
         FontBook.discover([tmp_path], minimum=3)

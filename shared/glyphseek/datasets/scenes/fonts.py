@@ -140,7 +140,7 @@ def _inspect(path: Path) -> Face | None:
         if pictorial or any(ord(character) not in characters for character in NEEDED):
             return None
         plainness = likeness(_load_font(str(path), 32))
-    except (TTLibError, OSError, ValueError, KeyError, AssertionError) as error:
+    except (TTLibError, OSError, ValueError, KeyError, AssertionError, ImportError) as error:  # WOFF2 needs brotli
         _log.debug("font skipped path=%s reason=%s", path, error)
         return None
     if plainness < LEAST_LIKENESS:
