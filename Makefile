@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PHOTOS ?=
 RUN := demo
 
-.PHONY: help install demo servers test deploy-test lint types imports bench clean
+.PHONY: help install demo servers test deploy-test lint types imports bench
 
 help:            ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -51,6 +51,3 @@ bench: install   ## speed of search and of the renderer; exits non-zero past a t
 	$(BIN)/python load_tests/search_latency.py
 	$(BIN)/python load_tests/render_speed.py
 	@echo "photos needed: $(BIN)/python load_tests/index_throughput.py PHOTOS"
-
-clean:           ## remove what the targets made
-	rm -rf $(VENV) $(RUN) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

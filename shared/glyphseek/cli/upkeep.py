@@ -58,7 +58,10 @@ def verify(
     config: ConfigOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Read every row and every blob and list what is damaged or missing. Exit code 1 when something is."""
+    """Read every row and every blob and list what is damaged or missing. Exit code 1 when something is.
+
+    What is listed is mended by taking it out with `glyphseek delete` and indexing its photos again.
+    """
     match gallery, collection:
         case Path(), None:
             with open_gallery(gallery) as opened:
@@ -75,6 +78,8 @@ def verify(
         )
         for problem in report.problems:
             err.print(f"{problem.image_id} {' '.join(problem.names)}: {problem.kind}: {problem.message}", markup=False)
+        if report.problems:
+            err.print("To mend: take these images out with `glyphseek delete`, and index their photos again.")
     if not report.is_sound:
         raise typer.Exit(EXIT_ERROR)
 

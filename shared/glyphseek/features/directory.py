@@ -189,7 +189,8 @@ def _sync_folder(folder: str) -> None:
 
 
 def _translate(error: OSError) -> StoreError:
-    names = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    named = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    names = " to ".join(named) or "what is being written"
     if error.errno in _NO_SPACE:
         return StoreFull(f"no space left for {names}: {error.strerror}")
     return StoreUnavailable(f"cannot use {names}: {error.strerror}")

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fontTools.ttLib import TTFont
+from PIL import ImageFont
 
 from glyphseek.datasets.scenes.fonts import FontBook
+from glyphseek.datasets.scenes.likeness import is_greek
 from glyphseek.errors import SettingError
 
 
@@ -36,6 +38,22 @@ def test_a_font_without_digits_is_left_out_and_so_is_a_file_that_is_no_font(font
     save_without(plain_path(fonts), "0123456789", tmp_path / "digitless.ttf")
     (tmp_path / "notes.ttf").write_text("not a font")
     assert [face.path.name for face in FontBook.discover([tmp_path], minimum=1).faces] == ["whole.ttf"]
+
+
+def test_greek_letters_in_place_of_latin_ones_are_no_words(fonts: FontBook, tmp_path: Path) -> None:
+    shutil.copy(plain_path(fonts), tmp_path / "latin.ttf")
+    with TTFont(plain_path(fonts)) as font:
+        greek = dict(zip("abgdezhqiklmnxoprstufcyw", "αβγδεζηθικλμνξοπρστυφχψω", strict=True))
+        for table in font["cmap"].tables:
+            table.cmap |= {
+                ord(letter): table.cmap[ord(other)] for letter, other in greek.items() if ord(other) in table.cmap
+            }
+        font.save(tmp_path / "greek.ttf")
+
+    assert is_greek(ImageFont.truetype(str(tmp_path / "greek.ttf"), 32))
+    assert not is_greek(ImageFont.truetype(str(tmp_path / "latin.ttf"), 32))
+    names = {face.path.name for face in fonts.faces}
+    assert names.isdisjoint({"alfa-beta.ttf", "ellenike.ttf", "ellenbold.ttf", "elleboli.ttf", "ellenita.ttf"})
 
 
 def test_a_packed_font_is_left_out_where_it_cannot_be_unpacked(

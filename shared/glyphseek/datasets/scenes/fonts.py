@@ -16,7 +16,7 @@ from fontTools.ttLib import TTFont, TTLibError
 from PIL import ImageFont
 
 from glyphseek.datasets.scenes.dice import pick, pick_place
-from glyphseek.datasets.scenes.likeness import likeness
+from glyphseek.datasets.scenes.likeness import is_greek, likeness
 from glyphseek.errors import SettingError
 
 FONT_PACKAGES = (
@@ -38,6 +38,9 @@ NEEDED = "".join(map(chr, range(ord("0"), ord("9") + 1))) + "ABCDEFGHIJKLMNOPQRS
 
 LEAST_LIKENESS = 0.38
 """A face whose letters look less like plain ones than this is taken for a picture font; see `likeness.py`."""
+
+_SURELY_LATIN = 0.65
+"""A face this plain is not asked whether its letters are Greek; those that are have 0.47 to 0.53."""
 
 _SUFFIXES = frozenset({".ttf", ".otf", ".pfb", ".woff", ".woff2"})
 _PICTORIAL_PANOSE = 5
@@ -143,7 +146,7 @@ def _inspect(path: Path) -> Face | None:
     except (TTLibError, OSError, ValueError, KeyError, AssertionError, ImportError) as error:  # WOFF2 needs brotli
         _log.debug("font skipped path=%s reason=%s", path, error)
         return None
-    if plainness < LEAST_LIKENESS:
+    if plainness < LEAST_LIKENESS or (plainness < _SURELY_LATIN and is_greek(_load_font(str(path), 32))):
         return None
     lacks = frozenset(chr(code) for code in range(33, 127) if code not in characters)
     return Face(path=path, family=family, likeness=plainness, lacks=lacks)

@@ -178,6 +178,7 @@ SMALL = TdslSettings(
     roi_sampling="halved",
     refiner_channels=(24, 48, 64),
     refined_threshold=0.1,
+    refined_nms_iou=0.75,
     shrinks_by="linear",
 )
 """For a laptop's CPU: a small detector and words read from the image, both at 1024 px; 16 x 48 numbers a word. What
