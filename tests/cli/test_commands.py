@@ -56,7 +56,9 @@ def test_an_error_of_the_system_is_one_line(tmp_path: object) -> None:
 def test_a_copy_of_a_model_needs_its_size_and_nothing_else(tmp_path: object) -> None:
     alone = glyphseek("package", f"{tmp_path}/model", "--model", "tdsl-small")
     both = glyphseek("package", f"{tmp_path}/model", "--model", "tdsl-small", "--longer-side", "1280", "--run", "x")
+    nothing = glyphseek("package", f"{tmp_path}/model", "--run", "x", "--also-at", "448")
 
-    assert (alone.code, both.code) == (2, 2)
+    assert (alone.code, both.code, nothing.code) == (2, 2, 2)
     assert "--model and --longer-side belong together" in alone.err
-    assert "leave --run and --weights out" in both.err
+    assert "leave --run, --weights and --data out" in both.err
+    assert "--also-at is for a copy" in nothing.err

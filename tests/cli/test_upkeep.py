@@ -66,6 +66,19 @@ def test_a_damaged_blob_degrades_search_and_fails_verification(indexed: Indexed,
     assert [(problem["image_id"], problem["kind"]) for problem in problems] == [(blob.stem, "BlobDamaged")]
 
 
+def test_what_verification_lists_is_mended_as_it_says(indexed: Indexed, tmp_path: Path) -> None:
+    gallery = indexed.copied(tmp_path / "copy")
+    blobs_of(gallery)[0].write_bytes(b"")
+
+    told = glyphseek("verify", "--gallery", gallery)
+    deleted = glyphseek("delete", blobs_of(gallery)[0].stem, "--gallery", gallery)
+    indexed_again = glyphseek("index", indexed.photos, "--gallery", gallery, "--model", indexed.model)
+
+    assert "take these images out with `glyphseek delete`, and index their photos again" in told.err
+    assert (told.code, deleted.code, indexed_again.code) == (1, 0, 0)
+    assert glyphseek("verify", "--gallery", gallery).code == 0
+
+
 def test_deleted_images_are_gone_and_unknown_ones_end_with_2(indexed: Indexed, tmp_path: Path) -> None:
     gallery = indexed.copied(tmp_path / "copy")
 

@@ -39,6 +39,15 @@ def write_run(folder: Path, network: Tdsl, parts: str) -> Path:
     return folder
 
 
+def finding_network() -> Tdsl:
+    """Return a network of random weights that finds words in any photo."""
+    network = toy_network()
+    assert network.detector.heads.bias is not None
+    with torch.no_grad():
+        network.detector.heads.bias[0] = 1.0
+    return network
+
+
 def write_gallery(folder: Path) -> Path:
     """Write six annotated photos, all of the held-out fold."""
     names = [name for number in range(100) if is_held_out_photo(Path(name := f"{number}.png"))][:6]
@@ -81,11 +90,7 @@ def test_letters_become_the_similarity_of_the_same_probability() -> None:
 def test_a_preset_that_keeps_letters_gets_a_scale_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lettered = replace(TINY_PYRAMID, name="tdsl-tiny-letters", keeps_letters=True)
     monkeypatch.setitem(PRESETS, lettered.name, lettered)
-    network = toy_network()
-    assert network.detector.heads.bias is not None
-    with torch.no_grad():
-        network.detector.heads.bias[0] = 1.0
-    run = write_run(tmp_path / "joint", network, "pyramid detector image_sequence text_sequence ctc")
+    run = write_run(tmp_path / "joint", finding_network(), "pyramid detector image_sequence text_sequence ctc")
     truth = write_gallery(tmp_path / "truth")
 
     plain = package([run], tmp_path / "plain", preset="tdsl-tiny", held_out=[], data=[])
@@ -196,12 +201,7 @@ def test_a_run_without_state_cannot_be_packaged(tmp_path: Path) -> None:
 
 
 def package_finder(folder: Path) -> Manifest:
-    """Package a network of random weights that finds words in any photo."""
-    network = toy_network()
-    assert network.detector.heads.bias is not None
-    with torch.no_grad():
-        network.detector.heads.bias[0] = 1.0
-    run = write_run(folder.parent / "joint", network, "pyramid detector image_sequence text_sequence ctc")
+    run = write_run(folder.parent / "joint", finding_network(), "pyramid detector image_sequence text_sequence ctc")
     return package([run], folder, preset="tdsl-tiny", held_out=[], data=["a toy run"])
 
 

@@ -215,7 +215,7 @@ def encode_gallery(
     gallery = EncodedGallery(image_ids=[], rows=[], figures={})
     encoded, seconds = 0, 0.0
     encode = partial(encode_photo, model, blobs=blobs, codec=codec)
-    cores = min(os.cpu_count() or 1, len(benchmark.images))  # each takes a photo where the model is on the CPU
+    cores = max(1, min(os.cpu_count() or 1, len(benchmark.images)))  # each takes a photo where the model is on the CPU
     threads = ThreadPoolExecutor(cores)
     try:
         found = threads.map(encode, [image.path for image in benchmark.images])

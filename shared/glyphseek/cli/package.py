@@ -53,11 +53,13 @@ def package(
     """Write weights (fp16) and manifest of a trained model, or of a copy that reads photos at another size."""
     if rerank_depth is not None and weights is None:
         raise SettingError("--rerank-depth is for CAYN, which is packaged from --weights: other models do not rerank")
+    if also_at and model is None:
+        raise SettingError("--also-at is for a copy of a --model that reads photos at --longer-side")
     if (model is None) != (longer_side is None):
         raise SettingError("--model and --longer-side belong together: a copy of a model for photos of another size")
     if model is not None and longer_side is not None:
-        if run or weights is not None:
-            raise SettingError("--model takes the weights of a packaged model: leave --run and --weights out")
+        if run or weights is not None or data:
+            raise SettingError("--model takes what a packaged model has: leave --run, --weights and --data out")
         with needing_extra("render"):
             from glyphseek.training.packaging import resize
 

@@ -23,7 +23,7 @@ Load = Callable[[Sequence[str]], Mapping[str, "V | LoadError"]]
 
 
 _Flight = Future[dict[str, "V | LoadError"]]
-"""All that one thread loads together: a future of its own for each key takes 20 us."""
+"""All that one thread loads together: a future of its own for each key takes 6 us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from glyphseek.ranking.similarity import ABSENT_SIMILARITY, probabilities
 from glyphseek.types import Calibration, FloatArray
 
 _ROUNDED = np.float32(1.00001)  # products of float32 differ by less
-_MOST_PAIRS = 20_000  # take 5 ms
+_MOST_PAIRS = 20_000  # take 6 ms
 
 Steps = Mapping[tuple[int, ...], FloatArray]
 """For the rows of a phrase (I,) factors in [APART, 1]: what the places of its words leave of a score at most."""
