@@ -84,6 +84,27 @@ def test_a_region_has_the_box_around_its_polygon(tmp_path: Path) -> None:
     assert region.word is None
 
 
+@pytest.mark.parametrize(
+    ("polygon", "outline"),
+    [
+        ([[0, 0], [40, 10], [40, 30], [0, 20]], [[0, 0], [20, 5], [40, 10], [0, 20], [20, 25], [40, 30]]),
+        (
+            [[0, 20], [20, 0], [40, 0], [60, 20], [60, 40], [40, 20], [20, 20], [0, 40]],
+            [[0, 20], [30, 0], [60, 20], [0, 40], [30, 20], [60, 40]],
+        ),
+        ([[0, 0], [40, 0], [20, 20]], None),
+        ([[0, 0], [20, 0], [40, 0], [40, 20], [0, 20]], None),
+    ],
+    ids=["four points", "an arc of eight", "three", "five"],
+)
+def test_a_polygon_along_the_top_and_back_along_the_bottom_is_an_outline(
+    polygon: list[list[float]], outline: list[list[float]] | None
+) -> None:
+    found = annotate("open", np.array(polygon, np.float32)).outline_62
+
+    assert (None if found is None else found.tolist()) == outline
+
+
 def test_boxes_are_float32() -> None:
     assert annotate("open", np.array([[1, 2], [3, 4]], np.float32)).box_4.dtype == np.float32
 

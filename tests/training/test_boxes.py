@@ -9,7 +9,7 @@ from training.toy import toy_network
 
 from glyphseek.errors import SettingError
 from glyphseek.models.tdsl.network import Tdsl
-from glyphseek.training.annotated import AnnotatedWord
+from glyphseek.training.annotated import annotate
 from glyphseek.training.boxes import PROPOSALS, misplaced, propose
 from glyphseek.training.compute import Compute
 from glyphseek.training.detection import scene_terms
@@ -24,7 +24,10 @@ def two_looks() -> Tdsl:
     """Return a small network whose detector finds a box around every location, with a refiner."""
     torch.manual_seed(0)
     image = replace(toy_network().settings, roi_source="image", roi_columns=60, stem_channels=(8, 8))
-    network = Tdsl(replace(image, refiner_channels=(8, 8), refiner_rows=16, refiner_columns=32))
+    looks = replace(
+        image, refiner_channels=(8, 8), refiner_rows=16, refiner_columns=32, roi_sampling="halved", tells_outlines=True
+    )
+    network = Tdsl(looks)
     bias = network.detector.heads.bias
     assert bias is not None
     with torch.no_grad():
@@ -34,7 +37,10 @@ def two_looks() -> Tdsl:
 
 def windows() -> SceneBatch:
     """Return windows whose words are bright on dark."""
-    words = tuple(AnnotatedWord(word="open", box_4=np.array(box, np.float32)) for box in BOXES)
+    words = tuple(
+        annotate("open", np.array([[left, top + 4], [right, top], [right, bottom - 4], [left, bottom]], np.float32))
+        for left, top, right, bottom in BOXES
+    )
     pixels = np.random.default_rng(0).integers(0, 60, (2, SIDE, SIDE, 3), dtype=np.uint8)
     for left, top, right, bottom in BOXES:
         pixels[:, top:bottom, left:right] += 180
@@ -57,12 +63,13 @@ def test_words_that_stand_out_are_found_more_tightly_after_some_steps() -> None:
     for step in range(60):
         terms = scene_terms(network, batch, np.random.default_rng(step), "boxes")
         optimizer.zero_grad()
-        (terms["correction"] + terms["fit"]).backward()
+        torch.stack(list(terms.values())).sum().backward()
         optimizer.step()
-        (first if step < 10 else last).append((terms["correction"].item(), terms["fit"].item()))
+        (first if step < 10 else last).append([terms[name].item() for name in ("correction", "fit", "outline")])
     before, after = np.mean(first, 0), np.mean(last[-10:], 0)
     assert after[0] < 0.8 * before[0]
     assert after[1] < before[1]
+    assert after[2] < 0.8 * before[2]
 
 
 def test_losses_in_bfloat16_are_near_those_in_float32() -> None:

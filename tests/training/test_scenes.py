@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from glyphseek.training.annotated import AnnotatedPhoto, AnnotatedWord
+from glyphseek.training.annotated import AnnotatedPhoto, AnnotatedWord, annotate
 from glyphseek.training.scenes import TrainingScene, batch_scenes, cut_scene, move_word, read_scene
 
 BOX = (90, 60, 170, 84)
@@ -107,6 +107,33 @@ def test_a_batch_keeps_legible_words_and_ignored_regions_apart() -> None:
     assert batch.boxes[0].tolist() == [[1, 2, 30, 20]]
     assert batch.ignored[0].tolist() == [[5, 5, 9, 9]]
     assert batch.boxes[1].shape == batch.ignored[1].shape == (0, 4)
+    assert batch.outlines[0].shape == (1, 6, 2)
+    assert batch.outlines[0].isnan().all()
+    assert batch.outlines[1].shape == (0, 6, 2)
+
+
+@pytest.mark.parametrize(("right", "is_known"), [(60.0, True), (108.0, True), (112.0, False)])
+def test_an_outline_moves_with_its_word_and_is_not_known_where_that_is_cut(right: float, is_known: bool) -> None:
+    corner, limit = np.array([10, 20, 10, 20], np.float32), np.array([44, 100, 44, 100], np.float32)
+    slope = np.array([[20, 50], [right, 40], [right, 70], [20, 80]], np.float32)
+
+    found = move_word(annotate("open", slope), 0.5, corner, limit)
+
+    assert found is not None
+    assert found.word == "open"
+    assert (found.outline_62 is not None) == is_known
+    if found.outline_62 is not None:
+        middle = (20 + right) / 2
+        wanted = [[20, 50], [middle, 45], [right, 40], [20, 80], [middle, 75], [right, 70]]
+        assert found.outline_62.tolist() == [[x / 2 - 10, y / 2 - 20] for x, y in wanted]
+
+
+def test_outlines_of_a_batch_are_in_pixels_of_its_windows() -> None:
+    word = annotate("open", np.array([[10, 10], [30, 10], [30, 20], [10, 20]], np.float32))
+    pixels = np.zeros((32, 40, 3), np.uint8)
+    batch = batch_scenes([cut_scene(TrainingScene(pixels=pixels, words=(word,)), 64, 1.5, np.random.default_rng(0))])
+    assert batch.outlines[0][0].tolist() == [[15, 15], [30, 15], [45, 15], [15, 30], [30, 30], [45, 30]]
+    assert batch.boxes[0].tolist() == [[15, 15, 45, 30]]
 
 
 def test_a_real_photo_is_shrunk_with_its_boxes(tmp_path: Path) -> None:

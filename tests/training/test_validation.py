@@ -9,7 +9,7 @@ from training.toy import toy_network
 
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import SMALL
-from glyphseek.training.annotated import AnnotatedWord
+from glyphseek.training.annotated import AnnotatedWord, annotate
 from glyphseek.training.scenes import TrainingScene
 from glyphseek.training.validation import BoxValidation, DetectionValidation, WordValidation, count_matches, share_equal
 
@@ -77,19 +77,25 @@ def test_boxes_are_measured_as_found_and_as_corrected() -> None:
     # The box of the stride-8 location at (44, 44) is (20, 20, 68, 68); its right side is moved to 80.
     seeing = seeing_network()
     reads_the_image = replace(seeing.settings, roi_source="image", roi_columns=60, stem_channels=(8, 8))
-    network = Tdsl(replace(reads_the_image, refiner_channels=(4,)))
+    network = Tdsl(replace(reads_the_image, refiner_channels=(4,), roi_sampling="halved", tells_outlines=True))
     network.pyramid.load_state_dict(seeing.pyramid.state_dict())
     network.detector.load_state_dict(seeing.detector.state_dict())
     assert network.refiner is not None
+    assert network.refiner.bends is not None
     with torch.no_grad():
         network.refiner.answers.bias[2] = 0.25
-    validate = BoxValidation([scene(("open", (20, 20, 80, 68))), scene()])
+        network.refiner.bends[2].get_parameter("bias")[4::6] = 0.25  # x of what is last on both edges
+    word = annotate("open", np.array([[20, 20], [80, 20], [80, 68], [20, 68]], np.float32))
+    validate = BoxValidation([TrainingScene(pixels=scene().pixels, words=(word,)), scene()])
 
     figures = validate(network.eval())
 
     assert figures["iou_before"] == pytest.approx(48 / 60)
     assert figures["iou_after"] == pytest.approx(1.0, abs=1e-4)
     assert figures["tight_before"] == figures["tight_after"] == 1
+    # Of twelve numbers two are 12 px off before and two, x of both middles, 6; after, the middles alone. Text is 48 high.
+    assert figures["outline_off_before"] == pytest.approx((2 * 12 + 2 * 6) / 12 / 48, abs=1e-4)
+    assert figures["outline_off_after"] == pytest.approx(2 * 6 / 12 / 48, abs=1e-4)
     assert BoxValidation([scene()])(network) == {}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glyphseek.errors import ImageUnreadable
+from glyphseek.models.tdsl.outlines import ALONG
 from glyphseek.models.tdsl.settings import ALPHABET
 from glyphseek.queries import normalize
 from glyphseek.types import RgbImage
@@ -27,12 +28,14 @@ HELD_OUT_WORDS = 20
 class AnnotatedWord:
     """One region: its normalised word, or None where it cannot be read or spelt, and its box in pixels (4,).
 
-    `letter_ends` say where each letter of the word ends, as shares of the box's width; None where that is not known.
+    `letter_ends` say where each letter of the word ends, as shares of the box's width, `outline_62` how it runs in the
+    box, in pixels (`models/tdsl/outlines.py`); None where that is not known.
     """
 
     word: str | None
     box_4: NDArray[np.float32]
     letter_ends: NDArray[np.float32] | None = None
+    outline_62: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +63,29 @@ def is_held_out_photo(path: Path) -> bool:
 
 
 def annotate(transcription: str, polygon_K2: NDArray[np.float32]) -> AnnotatedWord:
-    """Return the region as the trainer uses it: spelt, and with the axis-aligned box around its polygon."""
+    """Return the region as the trainer uses it: spelt, the axis-aligned box around its polygon, and its outline."""
     return AnnotatedWord(
-        word=spell(transcription), box_4=np.concatenate([polygon_K2.min(0), polygon_K2.max(0)]).astype(np.float32)
+        word=spell(transcription),
+        box_4=np.concatenate([polygon_K2.min(0), polygon_K2.max(0)]).astype(np.float32),
+        outline_62=outline(polygon_K2),
     )
+
+
+def outline(polygon_K2: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return the outline (6, 2) of a polygon whose points run along the top of a word, then back along its bottom.
+
+    As many above as below, from the word's first letter on; None for a polygon of three or an odd number of points.
+    """
+    half, odd = divmod(len(polygon_K2), 2)
+    if odd or half < 2:
+        return None
+    return np.concatenate([thirds(polygon_K2[:half]), thirds(polygon_K2[half:][::-1])]).astype(np.float32)
+
+
+def thirds(edge_K2: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the start, middle and end (3, 2) of a line through points."""
+    way = np.append(0, np.linalg.norm(np.diff(edge_K2, axis=0), axis=1).cumsum())
+    return np.stack([np.interp(np.array(ALONG) * way[-1], way, edge_K2[:, axis]) for axis in (0, 1)], axis=1)
 
 
 def read_annotated_photos(folder: Path, *, held_out: bool) -> list[AnnotatedPhoto]:

@@ -39,11 +39,10 @@ def box_terms(
     boxes = [propose(output, image, words, side, rng) for image, words in enumerate(batch.boxes)]
     rois = torch.cat([refiner.cut(image, found) for image, found in zip(images_B3HW, boxes, strict=True)])
     with compute.autocast():
-        moves, fits = refiner(rois)
-    counts = [len(found) for found in boxes]
-    answers = zip(boxes, moves.float().split(counts), fits.float().split(counts), strict=True)
-    truth = zip(batch.boxes, batch.ignored, strict=True)
-    terms = [refining_terms(*answer, *known) for answer, known in zip(answers, truth, strict=True)]
+        look = refiner(rois).float()
+    looks = look.split([len(found) for found in boxes])
+    truth = zip(batch.boxes, batch.outlines, batch.ignored, strict=True)
+    terms = [refining_terms(*seen, *known) for seen, known in zip(zip(boxes, looks, strict=True), truth, strict=True)]
     return {name: torch.stack([one[name] for one in terms]).mean() for name in terms[0]}
 
 

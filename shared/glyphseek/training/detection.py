@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glyphseek.datasets.scenes.settings import SceneSettings
 from glyphseek.errors import SettingError
 from glyphseek.models.tdsl.augmentation import augment_word
 from glyphseek.models.tdsl.detector import assign_targets, detection_terms
@@ -33,6 +34,13 @@ PARTS: Mapping[SceneLosses, tuple[str, ...]] = {
 }
 MOST_WORDS = 64
 """Words of one batch that the sequence modules read in the joint stage; more are drawn at random."""
+
+SCENES: Mapping[SceneLosses, SceneSettings] = {
+    "detector": SceneSettings(),
+    "boxes": SceneSettings(fewest=4, most=14, badges=0.3, turned=0.15),
+    "joint": SceneSettings(),
+}
+"""What is rendered for each: to tell how words run takes more of those on arcs and slopes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +94,7 @@ class SceneStage:
         self.parts = PARTS[kind]
         self._settings, self._compute = settings, compute
         self._pool = ReplayPool(
-            make or partial(make_scenes, settings.width, settings.height, settings.backgrounds),
+            make or partial(make_scenes, settings.width, settings.height, settings.backgrounds, settings=SCENES[kind]),
             capacity=settings.pool,
             workers=settings.workers,
             seed=settings.seed,

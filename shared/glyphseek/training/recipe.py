@@ -29,6 +29,7 @@ from glyphseek.training.cayn.choices import change, write_settings
 from glyphseek.training.cayn.stage import AdapterStageSettings, Trainee
 from glyphseek.training.cayn.starting import start_network
 from glyphseek.training.compute import Compute, Precision
+from glyphseek.training.crops import Crop
 from glyphseek.training.detection import SceneLosses, SceneStage, SceneStageSettings
 from glyphseek.training.loop import LoopSettings, Stage, run_stage
 from glyphseek.training.reading.reader import Reader
@@ -45,7 +46,7 @@ from glyphseek.training.validation import (
     held_out_scenes,
     real_crops,
 )
-from glyphseek.training.words import Crop, WordStage, WordStageSettings
+from glyphseek.training.words import WordStage, WordStageSettings
 
 RENDERED_VALIDATION_CROPS = 512
 RENDERED_VALIDATION_BATCHES = 30

@@ -18,6 +18,8 @@ from glyphseek.training.rendering import open_scene_renderer
 
 SMALLEST_TEXT_PX = 6.0
 """Words lower than this in the detector's input are ignored rather than learned."""
+WHOLE = 0.99
+"""A word of which less than this share of its box is left after the cut has no outline."""
 LEAST_VISIBLE = 0.7
 """A word of which less than this share of its box is left after the cut is ignored."""
 RENDERED_BATCH = 4
@@ -33,11 +35,13 @@ class TrainingScene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneBatch:
-    """Cuts of one size: images_B3HW uint8, and for each its legible boxes with their words, and the ignored boxes."""
+    """Cuts of one size: images_B3HW uint8, and for each its legible boxes with their words and outlines (6, 2), which
+    are NaN where they are not known, and the ignored boxes."""
 
     images_B3HW: Tensor
     boxes: list[Tensor]
     words: list[list[str | None]]
+    outlines: list[Tensor]
     ignored: list[Tensor]
 
     def to(self, device: str) -> SceneBatch:
@@ -46,6 +50,7 @@ class SceneBatch:
             self,
             images_B3HW=self.images_B3HW.to(device),
             boxes=[boxes.to(device) for boxes in self.boxes],
+            outlines=[outlines.to(device) for outlines in self.outlines],
             ignored=[boxes.to(device) for boxes in self.ignored],
         )
 
@@ -73,9 +78,15 @@ def read_scene(photo: AnnotatedPhoto, longer_side: int) -> TrainingScene:
     pixels = read_pixels(photo.path)
     scale = min(1.0, longer_side / max(pixels.shape[:2]))
     size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
-    words = tuple(AnnotatedWord(word=w.word, box_4=w.box_4 * np.float32(scale)) for w in photo.words)
+    words = tuple(scale_word(word, scale) for word in photo.words)
     shrunk = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     return TrainingScene(pixels=shrunk, words=words)
+
+
+def scale_word(word: AnnotatedWord, scale: float) -> AnnotatedWord:
+    """Return the word in a picture of other pixels."""
+    outline = None if word.outline_62 is None else word.outline_62 * np.float32(scale)
+    return replace(word, box_4=word.box_4 * np.float32(scale), outline_62=outline)
 
 
 def cut_scene(
@@ -122,14 +133,20 @@ def move_word(
     least_visible: float = LEAST_VISIBLE,
 ) -> AnnotatedWord | None:
     """Return the word in the window's pixels; without its text if too small or too much cut; None if outside."""
-    whole = word.box_4 * np.float32(scale) - corner_4
+    scaled = scale_word(word, scale)
+    whole = scaled.box_4 - corner_4
     box = np.clip(whole, 0, limit_4)
     size, full = box[2:] - box[:2], whole[2:] - whole[:2]
     if size.min() < 2:
         return None
     visible = size.prod() / max(1e-6, full.prod())
     readable = word.word is not None and visible >= least_visible and size.min() >= SMALLEST_TEXT_PX
-    return AnnotatedWord(word=word.word if readable else None, box_4=box.astype(np.float32))
+    outline = scaled.outline_62 if visible >= WHOLE else None
+    return AnnotatedWord(
+        word=word.word if readable else None,
+        box_4=box.astype(np.float32),
+        outline_62=None if outline is None else outline - corner_4[:2],
+    )
 
 
 def batch_scenes(scenes: Sequence[TrainingScene]) -> SceneBatch:
@@ -138,6 +155,7 @@ def batch_scenes(scenes: Sequence[TrainingScene]) -> SceneBatch:
         images_B3HW=torch.from_numpy(np.stack([s.pixels for s in scenes])).permute(0, 3, 1, 2),
         boxes=[stack_boxes([w for w in s.words if w.word is not None]) for s in scenes],
         words=[[w.word for w in s.words if w.word is not None] for s in scenes],
+        outlines=[stack_outlines([w for w in s.words if w.word is not None]) for s in scenes],
         ignored=[stack_boxes([w for w in s.words if w.word is None]) for s in scenes],
     )
 
@@ -145,3 +163,10 @@ def batch_scenes(scenes: Sequence[TrainingScene]) -> SceneBatch:
 def stack_boxes(words: Sequence[AnnotatedWord]) -> Tensor:
     """Return (N, 4) float boxes; (0, 4) when there is none."""
     return torch.from_numpy(np.stack([w.box_4 for w in words])) if words else torch.zeros(0, 4)
+
+
+def stack_outlines(words: Sequence[AnnotatedWord]) -> Tensor:
+    """Return (N, 6, 2) outlines, NaN where they are not known; (0, 6, 2) when there is no word."""
+    unknown = np.full((6, 2), np.nan, np.float32)
+    outlines = [unknown if w.outline_62 is None else w.outline_62 for w in words]
+    return torch.from_numpy(np.stack(outlines)) if words else torch.zeros(0, 6, 2)

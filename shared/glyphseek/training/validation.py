@@ -13,12 +13,14 @@ from torchvision.ops import box_iou
 from glyphseek.models.tdsl.augmentation import augment_word
 from glyphseek.models.tdsl.detector import decode_detections
 from glyphseek.models.tdsl.network import Tdsl, pad_to_divisor
-from glyphseek.models.tdsl.refining import corrected
+from glyphseek.models.tdsl.outlines import outlines_of
+from glyphseek.models.tdsl.refining import SecondLook, bent, corrected, off_by
 from glyphseek.models.tdsl.sequences import unit_vectors
 from glyphseek.models.tdsl.settings import TdslSettings
 from glyphseek.training.annotated import is_held_out_word, read_annotated_photos
-from glyphseek.training.scenes import TrainingScene, read_scene, stack_boxes
-from glyphseek.training.words import Crop, cut_words, greedy_words, stack_crops
+from glyphseek.training.crops import Crop, Levelling, cut_words
+from glyphseek.training.scenes import TrainingScene, read_scene, stack_boxes, stack_outlines
+from glyphseek.training.words import greedy_words, stack_crops
 
 CHUNK = 64
 DETECTION_THRESHOLD = 0.3
@@ -79,10 +81,11 @@ def share_equal(found: Sequence[str], wanted: Sequence[str]) -> float:
 
 
 def real_crops(folder: Path, preset: TdslSettings, *, most: int = 1000) -> list[Crop]:
-    """Return the word crops of a gallery's held-out photos, with a detector's usual misplacement."""
+    """Return the word crops of a gallery's held-out photos, misplaced and made level as the model's would be."""
     rng = np.random.default_rng(0)
     patches = [patch for photo in read_annotated_photos(folder, held_out=True) for patch in cut_words(photo)]
-    return [(p.jittered(preset.roi_rows, preset.roi_columns, preset.roi_margin, rng), p.word) for p in patches[:most]]
+    levelling = Levelling.of(preset)
+    return [(patch.jittered(levelling, rng), patch.word) for patch in patches[:most]]
 
 
 class DetectionValidation:
@@ -111,30 +114,53 @@ class BoxValidation:
 
     @torch.inference_mode()
     def __call__(self, network: Tdsl) -> dict[str, float]:
-        """Return, before and after, the mean best IoU of a legible word and the share of words above 0.7.
+        """Return, before and after, the mean best IoU of a legible word, the share of words above 0.7, and, of words
+        with an overlapping box and an outline, how far its points are off, in heights of the text.
 
         Photos without words, and those where nothing is found, do not count; without others there are no figures.
         """
-        best = [self._best(network, scene) for scene in self._scenes]
-        found = [one for one in best if one is not None]
+        found = [one for scene in self._scenes for one in self._compare(network, scene)]
         if not found:
             return {}
         figures: dict[str, float] = {}
-        for name, iou in zip(("before", "after"), torch.cat(found, 1), strict=True):
+        for name, figure in zip(("before", "after"), torch.cat(found, 1), strict=True):
+            iou, off = figure.unbind(1)
             figures[f"iou_{name}"] = float(iou.mean())
             figures[f"tight_{name}"] = float((iou > TIGHT_IOU).float().mean())
+            if off.isfinite().any():
+                figures[f"outline_off_{name}"] = float(off.nanmean())
         return figures
 
-    def _best(self, network: Tdsl, scene: TrainingScene) -> Tensor | None:
-        """Return (2, words): the best IoU of each word with a box as it was found and as it was corrected."""
-        wanted = stack_boxes([w for w in scene.words if w.word is not None])
+    def _compare(self, network: Tdsl, scene: TrainingScene) -> list[Tensor]:
+        """Return (2, words, 2), as boxes were found and as they were corrected, or nothing.
+
+        The best IoU of each word with a box, and how far the outline of that box is off, NaN where that is not known.
+        """
+        legible = [w for w in scene.words if w.word is not None]
+        wanted = stack_boxes(legible)
         boxes, _ = detect_scene(network, scene, DETECTION_THRESHOLD)
         if network.refiner is None or not len(boxes) or not len(wanted):
-            return None
+            return []
         device = device_of(network)
         pixels = network.normalize(torch.from_numpy(scene.pixels).permute(2, 0, 1).to(device))
-        moves, _ = network.refiner(network.refiner.cut(pixels, boxes.to(device)))
-        return torch.stack([box_iou(one, wanted).amax(0) for one in (boxes, corrected(boxes, moves.cpu()))])
+        look = network.refiner(network.refiner.cut(pixels, boxes.to(device)))
+        after = corrected(boxes, look.moves_N4.cpu())
+        outlines = (outlines_of(boxes), told(boxes, look))
+        compared = [
+            (box_iou(one, wanted).max(0), outline) for one, outline in zip((boxes, after), outlines, strict=True)
+        ]
+        true_G62 = stack_outlines(legible)
+        offs = [
+            torch.where(best.values >= MATCH_IOU, off_by(outline[best.indices], true_G62), torch.nan)
+            for best, outline in compared
+        ]
+        ious = [best.values for best, _ in compared]
+        return [torch.stack([torch.stack(pair, 1) for pair in zip(ious, offs, strict=True)])]
+
+
+def told(boxes_N4: Tensor, look: SecondLook) -> Tensor:
+    """Return the outlines (N, 6, 2) that a second look tells, those of the boxes where it tells none."""
+    return outlines_of(boxes_N4) if look.bends_N62 is None else bent(boxes_N4, look.bends_N62.cpu())
 
 
 def count_matches(network: Tdsl, scene: TrainingScene) -> tuple[int, int, int]:

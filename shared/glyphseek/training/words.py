@@ -10,36 +10,25 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glyphseek.datasets.scenes.crops import CropRenderer
 from glyphseek.errors import SettingError
 from glyphseek.models.tdsl.augmentation import augment_word
 from glyphseek.models.tdsl.losses import alignment_loss, ctc_loss, similarity_loss
 from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.sequences import unit_vectors
 from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings
-from glyphseek.training.annotated import AnnotatedPhoto, is_held_out_word, read_annotated_photos, read_pixels, spell
+from glyphseek.training.annotated import is_held_out_word, read_annotated_photos
 from glyphseek.training.compute import ON_CPU, Compute
-from glyphseek.training.rendering import open_crop_renderer
+from glyphseek.training.crops import Crop, Levelling, cut_words, make_crops
 from glyphseek.training.replay import ReplayPool
 
-Crop = tuple[NDArray[np.uint8], str]
-"""(rows, columns, 3) RGB pixels of a word's box, and the word as the model spells it."""
-RENDERED_BATCH = 64
 ALIGNMENT_WEIGHT = 5.0
 CTC_WEIGHT = 3.0
 """The paper has 1. Letters decide which of the recalled photos has a word, vectors only which are recalled."""
-SPREAD, MOST_CUT, MOST_ADDED = 0.045, -0.12, 0.3
-"""How far the sides of a real word's box are moved outwards, as a share of it: `SPREAD` times Student's t with three
-degrees of freedom, clipped. Errors of the detector on held-out photos have such tails: one in twenty of its left and
-right sides is 0.64 of the text's height too far out, of its upper and lower ones 0.2; medians are about zero."""
-CONTEXT = 0.6
-"""Real crops are kept with this share of their height around them, so that the box can be jittered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +71,9 @@ class WordStage:
         if preset.roi_source != "image":
             raise SettingError(f"{preset.name} reads words from the pyramid, not from crops; its stage is 'joint'")
         self._settings, self._compute = settings, compute
-        self._size = (preset.roi_rows, preset.roi_columns)
-        self._margin = preset.roi_margin
+        self._levelling = Levelling.of(preset)
         self._pool = ReplayPool(
-            make or partial(make_crops, *self._size, settings.backgrounds),
+            make or partial(make_crops, *self._levelling.size, settings.backgrounds, levelling=self._levelling),
             capacity=settings.pool,
             workers=settings.workers,
             seed=settings.seed,
@@ -127,7 +115,7 @@ class WordStage:
         count = round(self._settings.real_share * self._settings.batch) if self._real else 0
         samples = self._pool.draw(self._settings.batch - count, rng)
         samples += [
-            (self._real[i].jittered(*self._size, self._margin, rng), self._real[i].word)
+            (self._real[i].jittered(self._levelling, rng), self._real[i].word)
             for i in rng.integers(max(1, len(self._real)), size=count)
         ]
         return stack_crops([crop for crop, _ in samples]), [word for _, word in samples]
@@ -136,71 +124,6 @@ class WordStage:
 def stack_crops(crops: Sequence[NDArray[np.uint8]]) -> Tensor:
     """Return (N, 3, rows, columns) uint8 in channels-last memory."""
     return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
-
-
-def make_crops(rows: int, columns: int, backgrounds: Path | None, seed: int) -> Callable[[], list[Crop]]:
-    """Return a function that renders a batch of crops at every call; runs in a renderer process."""
-    cv2.setNumThreads(1)
-    rng = np.random.default_rng(seed)
-    renderer = open_crop_renderer(backgrounds)
-    return lambda: render_crops(renderer, rng, rows, columns)
-
-
-def render_crops(renderer: CropRenderer, rng: np.random.Generator, rows: int, columns: int) -> list[Crop]:
-    """Return `RENDERED_BATCH` crops of words that are not held out."""
-    crops: list[Crop] = []
-    while len(crops) < RENDERED_BATCH:
-        pixels, text = renderer.render(rng, rows, columns)
-        word = spell(text)
-        if word is not None and not is_held_out_word(word):
-            crops.append((pixels, word))
-    return crops
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WordPatch:
-    """A real word with some of its surroundings; `box_4` is its box in the patch, in pixels."""
-
-    pixels: NDArray[np.uint8]
-    box_4: NDArray[np.float32]
-    word: str
-
-    def jittered(self, rows: int, columns: int, margin: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Return the word's box, widened by `margin` and moved as a detector would misplace it, at the RoI's size."""
-        left, top, right, bottom = self.box_4
-        width, height = right - left, bottom - top
-        sides = np.minimum((width, height), 2 * height)[[0, 1, 0, 1]]
-        shift = (SPREAD * rng.standard_t(3, 4)).clip(MOST_CUT, MOST_ADDED) * sides
-        box = self.box_4 + np.array([-1, -1, 1, 1]) * (margin * height + shift)
-        return sample_box(self.pixels, box, rows, columns)
-
-
-def sample_box(pixels: NDArray[np.uint8], box_4: NDArray[np.floating], rows: int, columns: int) -> NDArray[np.uint8]:
-    """Return the box stretched to (rows, columns, 3); outside the pixels the border is repeated."""
-    height, width = pixels.shape[:2]
-    left, top = max(0, int(np.floor(box_4[0]))), max(0, int(np.floor(box_4[1])))
-    right, bottom = min(width, int(np.ceil(box_4[2]))), min(height, int(np.ceil(box_4[3])))
-    cut = pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
-    way = cv2.INTER_AREA if cut.shape[0] > rows and cut.shape[1] > columns else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(cut, (columns, rows), interpolation=way), np.uint8)
-
-
-def cut_words(photo: AnnotatedPhoto) -> list[WordPatch]:
-    """Return the legible words of a photo that are at least 8 pixels high. Raises ImageUnreadable."""
-    image = read_pixels(photo.path)
-    patches: list[WordPatch] = []
-    for region in photo.words:
-        left, top, right, bottom = region.box_4
-        around = CONTEXT * (bottom - top)
-        if region.word is None or bottom - top < 8 or right - left < 4:
-            continue
-        corner = np.maximum(0, np.floor([left - around, top - around])).astype(int)
-        end = np.ceil([right + around, bottom + around]).astype(int)
-        pixels = image[corner[1] : end[1], corner[0] : end[0]].copy()
-        if min(pixels.shape[:2]) >= 4:
-            box = region.box_4 - np.tile(corner, 2).astype(np.float32)
-            patches.append(WordPatch(pixels=pixels, box_4=box, word=region.word))
-    return patches
 
 
 def augment_colours(crops_NCHW: Tensor, rng: np.random.Generator) -> Tensor:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from glyphseek.datasets.scenes.backgrounds import Backgrounds, Photo
@@ -72,3 +73,21 @@ def test_excluded_words_are_never_the_word_of_a_crop(fonts: FontBook, words: Wor
     rest = replace(crops, words=WordSource.build(words.settings, exclude=seen))
     again = {rest.render(np.random.default_rng([3, index]))[1].lower() for index in range(60)}
     assert seen.isdisjoint(again)
+
+
+def test_a_seen_words_outline_is_where_its_ink_is(fonts: FontBook, words: WordSource) -> None:
+    still = CropSettings(
+        curved=1, waved=0, tilted=0, neighbours=0, panels=0, covered=0, lowest_height=40, misplaced=0, downwards=0
+    )
+    black = Backgrounds(photos=(Photo(image=np.zeros((300, 300, 3), np.uint8)),), photo_share=1.0)
+    crops = CropRenderer(fonts=fonts, words=words, backgrounds=black, settings=still)
+    inside, outside = [], []
+    for index in range(40):
+        seen = crops.see(np.random.default_rng([3, index]))
+        edges = seen.outline_62[:3], seen.outline_62[:2:-1]
+        mask = np.zeros(seen.pixels.shape[:2], np.uint8)
+        cv2.fillPoly(mask, [np.rint(np.concatenate(edges)).astype(np.int32)], 1)
+        bright = seen.pixels.max(2).astype(float)
+        inside.append(bright[mask == 1].mean())
+        outside.append(bright[mask == 0].mean() if (mask == 0).any() else 0.0)
+    assert np.mean(inside) > 2 * np.mean(outside)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
 
 from glyphseek.models.tdsl.encoder import make_card
 from glyphseek.models.tdsl.network import Tdsl
+from glyphseek.models.tdsl.outlines import outlines_of
 from glyphseek.models.tdsl.reading import find_words, sizes_to_see
 from glyphseek.models.tdsl.settings import PAPER, PAPER_MULTI_SCALE, SMALL, TINY_PYRAMID
 from glyphseek.types import Calibration, LetterScale
@@ -147,7 +149,8 @@ def test_a_larger_size_for_the_detector_leaves_the_size_that_words_are_read_at()
 
 
 def test_words_are_cut_by_roi_align_or_from_the_halved_image() -> None:
-    aligned, halved = Tdsl(replace(SMALL, roi_sampling="align")), Tdsl(replace(SMALL, roi_sampling="halved"))
+    plain = replace(SMALL, tells_outlines=False)
+    aligned, halved = Tdsl(replace(plain, roi_sampling="align")), Tdsl(replace(plain, roi_sampling="halved"))
     torch.manual_seed(0)
     image = torch.nn.functional.interpolate(torch.randn(1, 3, 20, 30), size=(200, 300), mode="bicubic")[0]
     boxes = torch.tensor([[20.0, 30.0, 80.0, 50.0], [10.0, 10.0, 290.0, 180.0]])
@@ -157,3 +160,16 @@ def test_words_are_cut_by_roi_align_or_from_the_halved_image() -> None:
     assert first.shape == second.shape == (2, 3, SMALL.roi_rows, SMALL.roi_columns)
     assert not torch.equal(first, second)
     assert (first - second).abs().mean() < 0.05 * first.std()
+
+
+@pytest.mark.parametrize("sampling", ["align", "halved"])
+def test_words_that_fill_their_boxes_are_cut_alike_as_boxes_and_as_outlines(
+    sampling: Literal["align", "halved"],
+) -> None:
+    network = Tdsl(replace(SMALL, tells_outlines=False, roi_sampling=sampling))
+    torch.manual_seed(0)
+    image = torch.nn.functional.interpolate(torch.randn(1, 3, 20, 30), size=(200, 300), mode="bicubic")[0]
+    boxes = torch.tensor([[20.0, 30.0, 80.0, 50.0], [10.0, 10.0, 290.0, 180.0]])
+    torch.testing.assert_close(
+        network.pool_outlined(image, outlines_of(boxes)), network.pool_words(image, {}, 0, boxes), atol=1e-4, rtol=0
+    )

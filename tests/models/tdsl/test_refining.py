@@ -9,12 +9,16 @@ import torch
 from torch import Tensor
 
 from glyphseek.models.tdsl.network import Tdsl
+from glyphseek.models.tdsl.outlines import outlines_of
 from glyphseek.models.tdsl.reading import find_words, refine, size_of
 from glyphseek.models.tdsl.refining import (
     BOX_WEIGHT,
     CLUTTER_BELOW,
     CORRECTED_FROM,
+    OUTLINE_WEIGHT,
     BoxRefiner,
+    SecondLook,
+    bent,
     corrected,
     refining_terms,
     share_inside,
@@ -36,6 +40,7 @@ LOOKS_TWICE = replace(
     refiner_columns=32,
 )
 NO_BOXES = torch.zeros(0, 4)
+UNKNOWN = torch.full((1, 6, 2), torch.nan)
 
 
 def iou(first: list[float], second: list[float]) -> float:
@@ -67,12 +72,19 @@ def random_boxes(count: int, seed: int) -> Tensor:
     return torch.cat([corner, corner + 8 + 40 * torch.rand(count, 2)], 1)
 
 
-def answering(moves: list[float], fit: float) -> BoxRefiner:
+def answering(moves: list[float], fit: float, bends: Tensor | None = None) -> BoxRefiner:
     """Return a refiner that answers the same to every box."""
     refiner = BoxRefiner(LOOKS_TWICE).eval()
+    assert refiner.bends is not None
     with torch.no_grad():
         refiner.answers.bias.copy_(torch.tensor([*moves, fit]))
+        if bends is not None:
+            refiner.bends[2].get_parameter("bias").copy_(bends.flatten())
     return refiner
+
+
+def a_look(moves_N4: Tensor, fits_N: Tensor, bends_N62: Tensor | None = None) -> SecondLook:
+    return SecondLook(moves_N4=moves_N4, fits_N=fits_N, bends_N62=bends_N62)
 
 
 def test_context_and_corrections_are_shares_of_the_boxs_own_sides() -> None:
@@ -84,9 +96,17 @@ def test_context_and_corrections_are_shares_of_the_boxs_own_sides() -> None:
 def test_what_was_not_trained_leaves_boxes_as_they_are() -> None:
     refiner = BoxRefiner(LOOKS_TWICE).eval()
     boxes = random_boxes(5, 0)
-    moves, fits = refiner(refiner.cut(torch.randn(3, 100, 120), boxes))
-    assert torch.equal(corrected(boxes, moves), boxes)
-    assert fits.tolist() == [0.0] * 5
+    look = refiner(refiner.cut(torch.randn(3, 100, 120), boxes))
+    assert look.bends_N62 is not None
+    assert torch.equal(corrected(boxes, look.moves_N4), boxes)
+    assert torch.equal(bent(boxes, look.bends_N62), outlines_of(boxes))
+    assert look.fits_N.tolist() == [0.0] * 5
+
+
+def test_outlines_are_told_where_the_preset_has_them() -> None:
+    boxes = random_boxes(3, 0)
+    refiner = BoxRefiner(replace(LOOKS_TWICE, tells_outlines=False)).eval()
+    assert refiner(refiner.cut(torch.randn(3, 100, 120), boxes)).bends_N62 is None
 
 
 def test_losses_are_those_of_a_plain_loop() -> None:
@@ -95,7 +115,7 @@ def test_losses_are_those_of_a_plain_loop() -> None:
     moves, fits = 0.05 * torch.randn(len(boxes), 4), torch.randn(len(boxes))
     ignored = torch.tensor([[0.0, 0.0, 50.0, 50.0]])
 
-    terms = refining_terms(boxes, moves, fits, words, ignored)
+    terms = refining_terms(boxes, a_look(moves, fits), words, UNKNOWN.expand(6, 6, 2), ignored)
 
     corrections: list[float] = []
     entropies: list[float] = []
@@ -122,11 +142,29 @@ def test_losses_are_those_of_a_plain_loop() -> None:
 
 def test_without_words_every_box_is_clutter_and_without_boxes_there_is_nothing_to_learn() -> None:
     fits = torch.tensor([0.5, -1.0])
-    terms = refining_terms(random_boxes(2, 0), torch.zeros(2, 4), fits, NO_BOXES, NO_BOXES)
+    look = a_look(torch.zeros(2, 4), fits, torch.ones(2, 6, 2))
+    terms = refining_terms(random_boxes(2, 0), look, NO_BOXES, UNKNOWN[:0], NO_BOXES)
+    assert terms["outline"].item() == 0
     assert terms["correction"].item() == 0
     assert terms["fit"].item() == pytest.approx((cross_entropy(0.5, 0) + cross_entropy(-1.0, 0)) / 2, rel=1e-5)
-    empty = refining_terms(NO_BOXES, torch.zeros(0, 4), torch.zeros(0), random_boxes(2, 0), NO_BOXES)
-    assert [value.item() for value in empty.values()] == [0, 0]
+    nothing = a_look(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, 6, 2))
+    empty = refining_terms(NO_BOXES, nothing, random_boxes(2, 0), UNKNOWN.expand(2, 6, 2), NO_BOXES)
+    assert {name: value.item() for name, value in empty.items()} == {"correction": 0, "fit": 0, "outline": 0}
+
+
+def test_outlines_count_in_heights_of_the_text_and_only_where_they_are_known() -> None:
+    words = torch.tensor([[10.0, 10.0, 50.0, 30.0], [60.0, 10.0, 90.0, 20.0]])
+    boxes = torch.cat([words, torch.tensor([[200.0, 200.0, 240.0, 220.0]])])
+    bends = torch.zeros(3, 6, 2)
+    bends[0, :, 0], bends[1] = 0.1, 5.0
+    wanted = torch.cat([outlines_of(words[:1]), UNKNOWN])
+    terms = refining_terms(boxes, a_look(torch.zeros(3, 4), torch.zeros(3), bends), words, wanted, NO_BOXES)
+    # All six points 4 px too far right, none too low: 2 px in the mean, of a text 20 px high.
+    assert terms["outline"].item() == pytest.approx(OUTLINE_WEIGHT * 2 / 20)
+    unknown = refining_terms(
+        boxes, a_look(torch.zeros(3, 4), torch.zeros(3), bends), words, UNKNOWN.expand(2, 6, 2), NO_BOXES
+    )
+    assert unknown["outline"].item() == 0
 
 
 def test_shares_inside_regions() -> None:
@@ -140,9 +178,11 @@ def test_boxes_that_become_one_are_stored_once_and_scores_count_how_well_they_fi
     boxes = torch.tensor([[0.1, 0.1, 0.3, 0.3], [0.12, 0.1, 0.32, 0.3], [0.6, 0.6, 0.8, 0.9]])
     scores = torch.tensor([0.4, 0.9, 0.1])
 
-    found, kept = refine(answering([0.0] * 4, 0.0), source, boxes, scores, replace(LOOKS_TWICE, refined_nms_iou=0.5))
+    settings = replace(LOOKS_TWICE, refined_nms_iou=0.5)
+    found, kept, outlines = refine(answering([0.0] * 4, 0.0), source, boxes, scores, settings)
 
-    assert torch.equal(found, boxes[[1, 2]])
+    torch.testing.assert_close(found, boxes[[1, 2]])
+    torch.testing.assert_close(outlines, outlines_of(found * size_of(source)))
     assert kept.tolist() == pytest.approx([0.9 * 0.5**0.5, 0.1 * 0.5**0.5])
 
 
@@ -150,19 +190,36 @@ def test_boxes_that_become_one_are_stored_once_and_scores_count_how_well_they_fi
 def test_boxes_that_fit_no_word_are_left_out(least: float, kept: int) -> None:
     boxes = torch.tensor([[0.1, 0.1, 0.3, 0.3], [0.5, 0.1, 0.7, 0.3], [0.6, 0.6, 0.8, 0.9]])
     settings = replace(LOOKS_TWICE, refined_threshold=least)
-    found, scores = refine(answering([0.0] * 4, 1.0), torch.randn(3, 64, 64), boxes, torch.ones(3), settings)
-    assert len(found) == len(scores) == kept
+    found, scores, outlines = refine(answering([0.0] * 4, 1.0), torch.randn(3, 64, 64), boxes, torch.ones(3), settings)
+    assert len(found) == len(scores) == len(outlines) == kept
+
+
+# The middle points stand a fifth of the height above the ends: the word fills four fifths of its box.
+ARC = torch.tensor([[0.0, 0.2], [0.0, 0.0], [0.0, 0.2], [0.0, 0.0], [0.0, -0.2], [0.0, 0.0]])
+
+
+@pytest.mark.parametrize(("straight_from", "is_arc"), [(0.7, False), (0.9, True), (0.0, False)])
+def test_a_word_is_read_along_its_outline_where_that_covers_too_little_of_its_box(
+    straight_from: float, is_arc: bool
+) -> None:
+    boxes, source = torch.tensor([[0.1, 0.1, 0.6, 0.3]]), torch.randn(3, 100, 200)
+    settings = replace(LOOKS_TWICE, straight_from=straight_from)
+    found, _, outlines = refine(answering([0.0] * 4, 0.0, ARC), source, boxes, torch.ones(1), settings)
+    pixels = boxes * size_of(source)
+    expected = bent(pixels, ARC[None]) if is_arc else outlines_of(pixels)
+    torch.testing.assert_close(outlines, expected)
+    torch.testing.assert_close(found, boxes)
 
 
 def test_corrected_boxes_stay_inside_the_photo() -> None:
     boxes = torch.tensor([[0.0, 0.1, 0.5, 0.5], [0.6, 0.6, 1.0, 1.0]])
-    found, _ = refine(answering([-0.3, 0.0, 0.3, 0.3], 0.0), torch.randn(3, 64, 96), boxes, torch.ones(2), LOOKS_TWICE)
+    found, *_ = refine(answering([-0.3, 0.0, 0.3, 0.3], 0.0), torch.randn(3, 64, 96), boxes, torch.ones(2), LOOKS_TWICE)
     torch.testing.assert_close(found, torch.tensor([[0.0, 0.1, 0.65, 0.62], [0.48, 0.6, 1.0, 1.0]]))
 
 
 def test_a_preset_that_looks_twice_stores_corrected_boxes() -> None:
     torch.manual_seed(0)
-    once, twice = Tdsl(replace(LOOKS_TWICE, refiner_channels=())).eval(), Tdsl(LOOKS_TWICE).eval()
+    once, twice = Tdsl(replace(LOOKS_TWICE, refiner_channels=(), tells_outlines=False)).eval(), Tdsl(LOOKS_TWICE).eval()
     for network in (once, twice):
         bias = network.detector.heads.bias
         assert bias is not None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,12 @@ def test_a_stem_on_a_pyramid_is_refused() -> None:
 def test_a_second_look_at_boxes_needs_the_image() -> None:
     with pytest.raises(SettingError, match="refiner_channels need roi_source 'image'"):
         replace(PAPER, refiner_channels=(8, 8))
+
+
+@pytest.mark.parametrize("changes", [{"refiner_channels": ()}, {"roi_sampling": "align"}])
+def test_outlines_need_a_second_look_and_the_halved_image(changes: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="need refiner_channels, and roi_sampling 'halved'"):
+        replace(SMALL, **changes)
 
 
 def test_unknown_settings_in_a_manifest_are_refused() -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from glyphseek.training.annotated import AnnotatedWord
+from glyphseek.training.crops import WordPatch
 from glyphseek.training.reading.canvases import STRETCHED_SIZE, natural_width, pack_canvas, real_drawer
 from glyphseek.training.reading.windows import LEAST_VISIBLE, TEXT_HEIGHTS, cut_window, text_height
 from glyphseek.training.scenes import TrainingScene
-from glyphseek.training.words import WordPatch
 
 SIDE = 96
 

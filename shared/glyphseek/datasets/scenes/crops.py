@@ -28,6 +28,18 @@ LARGEST_SIDE = 288
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeenWord:
+    """A word's box as a detector cuts it from a photo: its pixels (rows, columns, 3), not stretched, and its text.
+
+    `outline_62` is where the word runs in it: start, middle and end of its upper edge, then of its lower one.
+    """
+
+    pixels: RgbImage
+    text: str
+    outline_62: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CropRenderer:
     """Draws word crops with their transcriptions; all that varies comes from the generator given to `render`."""
 
@@ -38,6 +50,11 @@ class CropRenderer:
 
     def render(self, rng: np.random.Generator, height: int = 40, width: int = 128) -> tuple[RgbImage, str]:
         """Return a (height, width, 3) crop and the word in it as drawn; the same generator state, the same bytes."""
+        seen = self.see(rng)
+        return stretch(seen.pixels, height, width), seen.text
+
+    def see(self, rng: np.random.Generator) -> SeenWord:
+        """Return a word as a camera sees it; the same generator state, the same bytes."""
         while True:
             word = self.words.draw(rng)
             lines, place = self._surround(rng, word)
@@ -49,7 +66,7 @@ class CropRenderer:
             block = draw_block(font, lines, spacing, between(rng, 0.8, 1.5), pick(rng, (0.0, 0.5, 0.5, 1.0)), rng)
             left, top, right, bottom = block.boxes[place]
             if right - left >= 2 and bottom - top >= 2:
-                return self._photograph(rng, word, block, block.boxes[place], height, width), word
+                return self._photograph(rng, word, block, block.boxes[place])
 
     def _surround(self, rng: np.random.Generator, word: str) -> tuple[list[list[str]], int]:
         """Return lines of words around `word`, and its place in reading order."""
@@ -61,10 +78,8 @@ class CropRenderer:
         below = [[self.words.draw(rng)]] if chance(rng, 0.35) else []
         return [*above, [*before, word, *after], *below], len(above) + len(before)
 
-    def _photograph(
-        self, rng: np.random.Generator, word: str, block: Block, box: Box, height: int, width: int
-    ) -> RgbImage:
-        """Return the crop around one word of the block."""
+    def _photograph(self, rng: np.random.Generator, word: str, block: Block, box: Box) -> SeenWord:
+        """Return the box around one word of the block."""
         warp, rows, columns = self._aim(rng, box)
         origin = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
         alpha = warp.place(block.mask, origin, rows, columns)
@@ -75,7 +90,11 @@ class CropRenderer:
         paint(picture, alpha, draw_looks(rng, *measure(picture, alpha)), text_height, rng)
         if chance(rng, self.settings.covered):
             damage.cover(rng, picture)
-        return self._wear(rng, picture, text_height, height, width)
+        seen = self._wear(rng, picture, text_height)
+        wide, tall = (box[2] - box[0]) / 2, (box[3] - box[1]) / 2
+        corners = np.array([[x, y] for y in (-tall, tall) for x in (-wide, 0.0, wide)], np.float32)
+        shrunk = np.array([seen.shape[1] / columns, seen.shape[0] / rows], np.float32)
+        return SeenWord(pixels=seen, text=word, outline_62=warp.apply(corners) * shrunk)
 
     def _aim(self, rng: np.random.Generator, box: Box) -> tuple[Warp, int, int]:
         """Return a warp from flat text to a working picture that is the jittered box of the word, and its size."""
@@ -99,10 +118,8 @@ class CropRenderer:
         outside = error * np.minimum(self.settings.loose * size, 4 * self.settings.loose * size.min())
         return (-inside + (inside + outside) * rng.random(2)).astype(np.float32)
 
-    def _wear(
-        self, rng: np.random.Generator, picture: RgbImage, text_height: float, height: int, width: int
-    ) -> RgbImage:
-        """Return the picture as a camera at a random distance took it, stretched to the crop size."""
+    def _wear(self, rng: np.random.Generator, picture: RgbImage, text_height: float) -> RgbImage:
+        """Return the picture as a camera at a random distance took it."""
         rows, columns = picture.shape[:2]
         low, high = np.log(self.settings.lowest_height), np.log(self.settings.highest_height)
         scale = min(1.0, float(np.exp(between(rng, low, high))) / text_height)
@@ -122,9 +139,14 @@ class CropRenderer:
             picture = damage.through_jpeg(
                 picture, damage.draw_quality(rng) if text_height * scale > 20 else int(between(rng, 50, 96))
             )
-        shrinks = picture.shape[0] > height and picture.shape[1] > width
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(picture, (width, height), interpolation=how), np.uint8)
+        return picture
+
+
+def stretch(pixels: RgbImage, height: int, width: int) -> RgbImage:
+    """Return pixels at another size."""
+    shrinks = pixels.shape[0] > height and pixels.shape[1] > width
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.uint8)
 
 
 def _lay_panel(rng: np.random.Generator, picture: RgbImage, warp: Warp, box: Box) -> None:

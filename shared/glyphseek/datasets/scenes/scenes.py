@@ -14,7 +14,7 @@ from glyphseek.datasets.scenes.bends import draw_matrix
 from glyphseek.datasets.scenes.clutter import add_thing, draw_backdrop
 from glyphseek.datasets.scenes.dice import between, chance, pick
 from glyphseek.datasets.scenes.fonts import FontBook
-from glyphseek.datasets.scenes.geometry import Matrix, frame_points, project, scaling, translation
+from glyphseek.datasets.scenes.geometry import Matrix, frame_points, project, rotation, scaling, translation
 from glyphseek.datasets.scenes.glyphs import Box, Mask, letter_height
 from glyphseek.datasets.scenes.inks import Ink, draw_looks, measure, paint
 from glyphseek.datasets.scenes.plates import lay_plate
@@ -76,7 +76,8 @@ class SceneRenderer:
         count = 0 if chance(rng, self.settings.empty) else self.settings.fewest + int(spread * rng.random() ** 1.4)
         for _ in range(count):
             share = float(np.exp(between(rng, np.log(self.settings.narrowest), np.log(self.settings.widest))))
-            support = maker.draw(rng, share * width, min(0.8 * height, share * width * 1.2))
+            draw = maker.badge if chance(rng, self.settings.badges) else maker.draw
+            support = draw(rng, share * width, min(0.8 * height, share * width * 1.2))
             for _ in range(8):
                 matrix, box = self._stand(rng, support, height, width)
                 if all(_are_apart(box, other) for other in taken):
@@ -89,6 +90,8 @@ class SceneRenderer:
         """Return a random view of the support in the picture, and the box that it takes up there."""
         left, top, right, bottom = support.bounds
         view = draw_matrix(rng, right - left, bottom - top, self.settings.tilted)
+        if chance(rng, self.settings.turned):
+            view = rotation(between(rng, -self.settings.most_turned, self.settings.most_turned)) @ view
         frame = frame_points(support.bounds, 2)
         points = project(view, frame)
         extent = points.max(axis=0) - points.min(axis=0)

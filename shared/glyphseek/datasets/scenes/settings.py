@@ -48,6 +48,11 @@ class SceneSettings:
     empty: float = 0.02
     """Share of scenes without any text."""
     tilted: float = 0.6
+    badges: float = 0.0
+    """Share of supports that are round badges beside those that are drawn anyway."""
+    turned: float = 0.0
+    """Share of supports turned by up to `most_turned` degrees more."""
+    most_turned: float = 60.0
     cut: float = 0.08
     """Share of supports that may reach over the edge of the picture."""
     covered: float = 0.15

@@ -12,7 +12,8 @@ from torchvision.ops import MultiScaleRoIAlign, roi_align
 
 from glyphseek.models.tdsl.backbone import Pyramid
 from glyphseek.models.tdsl.detector import DetectorOutput, FcosHead
-from glyphseek.models.tdsl.pooling import sample_boxes
+from glyphseek.models.tdsl.outlines import bounds
+from glyphseek.models.tdsl.pooling import sample_boxes, sample_outlines
 from glyphseek.models.tdsl.refining import BoxRefiner
 from glyphseek.models.tdsl.sequences import ImageSequence, TextSequence
 from glyphseek.models.tdsl.settings import ALPHABET, TdslSettings
@@ -77,6 +78,14 @@ class Tdsl(nn.Module):
         pooler = MultiScaleRoIAlign(["4", "8", "16"], list(size), sampling_ratio=1)
         maps = {str(stride): levels[stride][image : image + 1] for stride in (4, 8, 16)}
         return pooler(maps, [boxes], [(int(normalized_3HW.shape[1]), int(normalized_3HW.shape[2]))])
+
+    def pool_outlined(self, normalized_3HW: Tensor, outlines_N62: Tensor) -> Tensor:
+        """Return the RoIs (N, 3, rows, columns) of words of one image, made level along outlines in its pixels."""
+        settings = self.settings
+        if settings.roi_sampling == "align":
+            return self.pool_words(normalized_3HW, {}, 0, bounds(outlines_N62))
+        size = (settings.roi_rows, settings.roi_columns)
+        return sample_outlines(normalized_3HW, outlines_N62, size, margin=settings.roi_margin)
 
 
 def widen(boxes_N4: Tensor, margin: float) -> Tensor:

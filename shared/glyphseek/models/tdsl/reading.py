@@ -10,7 +10,8 @@ from torchvision.ops import nms
 
 from glyphseek.models.tdsl.detector import decode_detections
 from glyphseek.models.tdsl.network import Tdsl, pad_to_divisor, shrink
-from glyphseek.models.tdsl.refining import BoxRefiner, corrected
+from glyphseek.models.tdsl.outlines import is_bent, outlines_of
+from glyphseek.models.tdsl.refining import BoxRefiner, bent, corrected
 from glyphseek.models.tdsl.sequences import unit_vectors
 from glyphseek.models.tdsl.settings import TdslSettings
 
@@ -67,16 +68,19 @@ def find_words(network: Tdsl, pixels_3HW: Tensor) -> FoundWords:
     best = slice(None) if len(seen) == 1 else merge(boxes_N4, scores_N, settings)
     if settings.roi_source == "image":
         source = shrink_to(normalized, settings.longer_side)
-        if network.refiner is not None:
-            boxes_N4, scores_N = refine(network.refiner, source, boxes_N4[best], scores_N[best], settings)
-            best = slice(None)
-        vectors_ND, letters_NSA = read_words(network, source, {}, boxes_N4[best] * size_of(source))
+        boxes_N4, scores_N = boxes_N4[best], scores_N[best]
+        if network.refiner is None:
+            rois = network.pool_words(source, {}, 0, boxes_N4 * size_of(source))
+        else:
+            boxes_N4, scores_N, outlines_N62 = refine(network.refiner, source, boxes_N4, scores_N, settings)
+            rois = network.pool_outlined(source, outlines_N62)
+        vectors_ND, letters_NSA = read_words(network, rois)
     else:
-        read = [read_words(network, one.picture_3HW, one.levels, one.boxes_N4) for one in seen]
+        rois_of = [network.pool_words(one.picture_3HW, one.levels, 0, one.boxes_N4) for one in seen]
+        read = [read_words(network, rois) for rois in rois_of]
         vectors_ND, letters_NSA = (torch.cat(parts)[best] for parts in zip(*read, strict=True))
-    found = FoundWords(
-        boxes_N4=boxes_N4[best].clamp(0, 1), scores_N=scores_N[best], vectors_ND=vectors_ND, letters_NSA=letters_NSA
-    )
+        boxes_N4, scores_N = boxes_N4[best], scores_N[best]
+    found = FoundWords(boxes_N4=boxes_N4.clamp(0, 1), scores_N=scores_N, vectors_ND=vectors_ND, letters_NSA=letters_NSA)
     return found if settings.least_reading is None else found.readable(settings.least_reading)
 
 
@@ -89,13 +93,13 @@ def sizes_to_see(settings: TdslSettings, longer_side: int) -> list[int]:
     return list(dict.fromkeys(min(side, longer_side) for side in wanted))
 
 
-def read_words(network: Tdsl, source_3HW: Tensor, levels: dict[int, Tensor], boxes_N4: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the unit vectors (N, D) and the logarithms of letters (N, S, A) of boxes in pixels of the source."""
-    if not len(boxes_N4):
+def read_words(network: Tdsl, rois_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the unit vectors (N, D) and the logarithms of letters (N, S, A) of pooled words."""
+    if not len(rois_NCHW):
         settings = network.settings
         signs = network.ctc.out_features
-        return source_3HW.new_zeros(0, settings.vector_width), source_3HW.new_zeros(0, settings.sequence_columns, signs)
-    embedding, columns = network.image_sequence(network.pool_words(source_3HW, levels, 0, boxes_N4))
+        return rois_NCHW.new_zeros(0, settings.vector_width), rois_NCHW.new_zeros(0, settings.sequence_columns, signs)
+    embedding, columns = network.image_sequence(rois_NCHW)
     return unit_vectors(embedding), network.ctc(columns).log_softmax(-1)
 
 
@@ -119,20 +123,26 @@ def see_words(network: Tdsl, normalized_3HW: Tensor, longer_side: int) -> SeenWo
 
 def refine(
     refiner: BoxRefiner, source_3HW: Tensor, boxes_N4: Tensor, scores_N: Tensor, settings: TdslSettings
-) -> tuple[Tensor, Tensor]:
-    """Return boxes (fractions) and scores after a second look: corrected, without those that fit no word, best first.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return boxes (fractions), scores and outlines (N, 6, 2; pixels of the source) after a second look, best first.
 
-    A score is multiplied by the square root of the IoU that the box is expected to have.
+    Boxes are corrected, and those that fit no word left out. A score is multiplied by the square root of the IoU that
+    the box is expected to have. The outline is the box's own where the word is level; see `TdslSettings.straight_from`.
     """
     size_4 = size_of(source_3HW)
     pixels_N4 = boxes_N4 * size_4
-    moves_N4, fits_N = refiner(refiner.cut(source_3HW, pixels_N4))
-    seen_N4 = corrected(pixels_N4, moves_N4).clamp(min=0).minimum(size_4) / size_4
-    scores_N = scores_N * fits_N.sigmoid().sqrt()
+    look = refiner(refiner.cut(source_3HW, pixels_N4))
+    seen_N4 = corrected(pixels_N4, look.moves_N4).clamp(min=0).minimum(size_4)
+    scores_N = scores_N * look.fits_N.sigmoid().sqrt()
+    outlines_N62 = outlines_of(seen_N4)
+    if look.bends_N62 is not None:
+        told_N62 = bent(pixels_N4, look.bends_N62)
+        is_bent_N = is_bent(told_N62, seen_N4, settings.straight_from)
+        outlines_N62 = torch.where(is_bent_N[:, None, None], told_N62, outlines_N62)
     is_kept_N = (scores_N >= settings.refined_threshold) & (seen_N4[:, 2:] > seen_N4[:, :2]).all(1)
-    seen_N4, scores_N = seen_N4[is_kept_N], scores_N[is_kept_N]
+    seen_N4, scores_N, outlines_N62 = seen_N4[is_kept_N] / size_4, scores_N[is_kept_N], outlines_N62[is_kept_N]
     best = nms(seen_N4, scores_N, settings.refined_nms_iou)[: settings.max_instances]
-    return seen_N4[best], scores_N[best]
+    return seen_N4[best], scores_N[best], outlines_N62[best]
 
 
 def size_of(picture_3HW: Tensor) -> Tensor:

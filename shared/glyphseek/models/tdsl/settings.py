@@ -82,6 +82,10 @@ class TdslSettings:
     refiner_rows: int = 32
     refiner_columns: int = 96
     """Pixels that a box is looked at with, its surroundings included."""
+    tells_outlines: bool = False
+    """Whether the second look tells how a word runs in its box too, so that one on an arc or a slope is read level."""
+    straight_from: float = 0.8
+    """A word whose outline covers at least this share of its box is read as if it filled the box."""
     refined_threshold: float = 0.0
     """As `score_threshold`, for boxes that were looked at again: their score is lower, see `reading.refine`."""
     refined_nms_iou: float = 0.7
@@ -98,6 +102,8 @@ class TdslSettings:
             raise SettingError("roi_source 'pyramid' needs an empty stem and a pyramid from stride 4")
         if self.refiner_channels and self.roi_source != "image":
             raise SettingError("a second look at boxes is taken at the image: refiner_channels need roi_source 'image'")
+        if self.tells_outlines and not (self.refiner_channels and self.roi_sampling == "halved"):
+            raise SettingError("a second look tells outlines: they need refiner_channels, and roi_sampling 'halved'")
         if self.roi_columns % (2 ** len(self.stem_channels)) or self.sequence_columns % self.steps:
             raise SettingError(f"{self.steps} steps do not divide the {self.sequence_columns} columns of a RoI")
         if min((self.longer_side, self.detector_longer_side, *self.extra_longer_sides)) < 1:
@@ -177,6 +183,7 @@ SMALL = TdslSettings(
     least_reading=-10.0,
     roi_sampling="halved",
     refiner_channels=(24, 48, 64),
+    tells_outlines=True,
     refined_threshold=0.1,
     refined_nms_iou=0.75,
     shrinks_by="linear",

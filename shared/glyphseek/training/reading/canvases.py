@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glyphseek.training.annotated import AnnotatedWord
+from glyphseek.training.crops import Crop, WordPatch
 from glyphseek.training.reading.windows import draw_log
 from glyphseek.training.scenes import TrainingScene
-from glyphseek.training.words import Crop, WordPatch
 
 ROW_HEIGHTS = (10.0, 26.0)
 """Height in pixels, log-uniform, of a row of crops."""

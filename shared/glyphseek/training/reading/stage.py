@@ -17,6 +17,7 @@ from glyphseek.models.cayn.dense.settings import ALPHABET
 from glyphseek.models.cayn.dense.trunk import text_logits
 from glyphseek.models.tdsl.augmentation import augment_word
 from glyphseek.training.annotated import is_held_out_word, read_annotated_photos
+from glyphseek.training.crops import cut_words, make_crops
 from glyphseek.training.detection import augment_photo
 from glyphseek.training.reading.canvases import STRETCHED_SIZE, pack_canvas, real_drawer
 from glyphseek.training.reading.primer import make_primers
@@ -25,7 +26,6 @@ from glyphseek.training.reading.targets import TokenTargets, make_targets
 from glyphseek.training.reading.windows import cut_window
 from glyphseek.training.replay import ReplayPool
 from glyphseek.training.scenes import TrainingScene, make_scenes, read_scene
-from glyphseek.training.words import cut_words, make_crops
 
 DENSE = SceneSettings(fewest=6, most=18, narrowest=0.1, widest=0.5, empty=0.0)
 """Scenes with more text than usual: a window costs the same whatever is in it."""

@@ -34,7 +34,14 @@ class RegionSettings:
 
 
 SMALL = RegionSettings(
-    reader=replace(SMALL_READER, name="reader", least_reading=None, refiner_channels=(), roi_sampling="align")
+    reader=replace(
+        SMALL_READER,
+        name="reader",
+        least_reading=None,
+        refiner_channels=(),
+        tells_outlines=False,
+        roi_sampling="align",
+    )
 )
 """The trunk of tdsl-small; it looks once and leaves no word out: photos at 1024 px, 24 x 32 cells, 768 numbers each."""
 
