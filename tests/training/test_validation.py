@@ -93,7 +93,7 @@ def test_boxes_are_measured_as_found_and_as_corrected() -> None:
     assert figures["iou_before"] == pytest.approx(48 / 60)
     assert figures["iou_after"] == pytest.approx(1.0, abs=1e-4)
     assert figures["tight_before"] == figures["tight_after"] == 1
-    # Of twelve numbers two are 12 px off before and two, x of both middles, 6; after, the middles alone. Text is 48 high.
+    # Of twelve numbers two are 12 px off before, and two, x of both middles, 6; after, the middles. Text is 48 high.
     assert figures["outline_off_before"] == pytest.approx((2 * 12 + 2 * 6) / 12 / 48, abs=1e-4)
     assert figures["outline_off_after"] == pytest.approx(2 * 6 / 12 / 48, abs=1e-4)
     assert BoxValidation([scene()])(network) == {}
