@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from glyphseek.datasets.scenes.crops import CropRenderer, stretch
-from glyphseek.models.tdsl.outlines import bounds, is_bent, measure
+from glyphseek.models.tdsl.outlines import bounds, grown, is_bent, measure
 from glyphseek.models.tdsl.pooling import sample_outlines
 from glyphseek.models.tdsl.settings import TdslSettings
 from glyphseek.training.annotated import AnnotatedPhoto, is_held_out_word, read_pixels, spell
@@ -64,7 +64,7 @@ class Levelling:
         off = (OUTLINE_SPREAD * rng.standard_t(3, (6, 2))).clip(-MOST_OFF, MOST_OFF) * float(height_1)
         moved_162 = outline_162 + torch.from_numpy(off).float()
         picture_3HW = torch.from_numpy(pixels).permute(2, 0, 1).float()
-        seen_3RC = sample_outlines(picture_3HW, moved_162, self.size, margin=self.margin)[0]
+        seen_3RC = sample_outlines(picture_3HW, grown(moved_162, self.margin), self.size)[0]
         return np.asarray(seen_3RC.round().clamp(0, 255).byte().permute(1, 2, 0).numpy())
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from glyphseek.models.tdsl.outlines import bounds, is_bent, measure, outlines_of, places_in
+from glyphseek.models.tdsl.outlines import bounds, grown, is_bent, measure, outlines_of, places_in
 from glyphseek.models.tdsl.pooling import sample_outlines
 
 BOXES = torch.tensor([[10.0, 20.0, 50.0, 40.0], [0.0, 0.0, 8.0, 30.0]])
@@ -43,15 +43,20 @@ def test_cells_of_a_box_are_evenly_spaced_from_its_first_letter() -> None:
 
 
 def test_a_margin_is_a_share_of_the_height_on_all_sides() -> None:
-    grown = torch.tensor([[8.0, 18.0, 52.0, 42.0]])
-    torch.testing.assert_close(places_in(outlines_of(BOXES[:1]), SIZE, 0.1), places_in(outlines_of(grown), SIZE))
+    larger = torch.tensor([[8.0, 18.0, 52.0, 42.0]])
+    torch.testing.assert_close(grown(outlines_of(BOXES[:1]), 0.1), outlines_of(larger))
+    curved = grown(arc(50, 20, 1.5)[None], 0.1)
+    _, height = measure(curved)
+    assert height.item() == pytest.approx(1.2 * 20, rel=0.01)  # of an arc the middle is not the ends'
+    torch.testing.assert_close(grown(curved, 0.0), curved)
 
 
 @pytest.mark.parametrize("angle", [0.3, pi / 2, -2.0])
 def test_turning_an_outline_turns_its_cells(angle: float) -> None:
     outlines = torch.stack([arc(50, 20, 1.5), outlines_of(BOXES)[0]])
-    there = places_in(turned(outlines, angle), SIZE, 0.05)
-    torch.testing.assert_close(there, turned(places_in(outlines, SIZE, 0.05).flatten(1, 2), angle).unflatten(1, SIZE))
+    there = places_in(grown(turned(outlines, angle), 0.05), SIZE)
+    here = places_in(grown(outlines, 0.05), SIZE)
+    torch.testing.assert_close(there, turned(here.flatten(1, 2), angle).unflatten(1, SIZE))
 
 
 @pytest.mark.parametrize("span", [0.5, 1.0, 2.0])

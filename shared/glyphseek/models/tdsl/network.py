@@ -12,7 +12,7 @@ from torchvision.ops import MultiScaleRoIAlign, roi_align
 
 from glyphseek.models.tdsl.backbone import Pyramid
 from glyphseek.models.tdsl.detector import DetectorOutput, FcosHead
-from glyphseek.models.tdsl.outlines import bounds
+from glyphseek.models.tdsl.outlines import bounds, grown
 from glyphseek.models.tdsl.pooling import sample_boxes, sample_outlines
 from glyphseek.models.tdsl.refining import BoxRefiner
 from glyphseek.models.tdsl.sequences import ImageSequence, TextSequence
@@ -85,7 +85,7 @@ class Tdsl(nn.Module):
         if settings.roi_sampling == "align":
             return self.pool_words(normalized_3HW, {}, 0, bounds(outlines_N62))
         size = (settings.roi_rows, settings.roi_columns)
-        return sample_outlines(normalized_3HW, outlines_N62, size, margin=settings.roi_margin)
+        return sample_outlines(normalized_3HW, grown(outlines_N62, settings.roi_margin), size)
 
 
 def widen(boxes_N4: Tensor, margin: float) -> Tensor:

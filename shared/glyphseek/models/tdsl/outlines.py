@@ -39,17 +39,27 @@ def is_bent(outlines_N62: Tensor, boxes_N4: Tensor, straight_from: float) -> Ten
     return length_N * height_N < straight_from * (boxes_N4[:, 2:] - boxes_N4[:, :2]).prod(1)
 
 
-def places_in(outlines_N62: Tensor, size: tuple[int, int], margin: float = 0.0) -> Tensor:
-    """Return the middles (N, rows, columns, 2) of the cells into which outlines are divided, first grown by `margin`.
-
-    `margin` is a share of the distance of the edges, on all four sides.
-    """
-    rows, columns = size
+def grown(outlines_N62: Tensor, margin: float) -> Tensor:
+    """Return the outlines (N, 6, 2) grown on all four sides by `margin` times the distance of their edges."""
     length_N, height_N = measure(outlines_N62)
-    grow_N1 = (margin * height_N / length_N.clamp(min=1e-6))[:, None]
+    more_N = margin * height_N / length_N.clamp(min=1e-6)
+    edges_N232 = on_edges(outlines_N62, torch.stack([-more_N, torch.full_like(more_N, 0.5), 1 + more_N], 1))
+    upper_N32, lower_N32 = edges_N232.unbind(1)
+    return torch.cat([torch.lerp(upper_N32, lower_N32, -margin), torch.lerp(upper_N32, lower_N32, 1 + margin)], 1)
+
+
+def places_in(outlines_N62: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the middles (N, rows, columns, 2) of the cells into which outlines are divided."""
+    rows, columns = size
     along_C = (torch.arange(columns, device=outlines_N62.device) + 0.5) / columns
-    down_R1 = ((torch.arange(rows, device=outlines_N62.device) + 0.5) / rows * (1 + 2 * margin) - margin)[:, None]
-    t_NC = along_C * (1 + 2 * grow_N1) - grow_N1
-    shares_NC3 = torch.stack([2 * (t_NC - 0.5) * (t_NC - 1), 4 * t_NC * (1 - t_NC), 2 * t_NC * (t_NC - 0.5)], -1)
-    upper_NC2, lower_NC2 = shares_NC3 @ outlines_N62[:, :3], shares_NC3 @ outlines_N62[:, 3:]
-    return torch.lerp(upper_NC2[:, None], lower_NC2[:, None], down_R1[..., None])
+    down_R11 = ((torch.arange(rows, device=outlines_N62.device) + 0.5) / rows)[:, None, None]
+    upper_NC2, lower_NC2 = on_edges(outlines_N62, along_C).unbind(1)
+    return torch.lerp(upper_NC2[:, None], lower_NC2[:, None], down_R11)
+
+
+def on_edges(outlines_N62: Tensor, shares: Tensor) -> Tensor:
+    """Return the points (N, 2, S, 2) of both edges at shares (S,) or (N, S) of their way: 0 their start, 1 their end."""
+    weights = torch.stack(
+        [2 * (shares - 0.5) * (shares - 1), 4 * shares * (1 - shares), 2 * shares * (shares - 0.5)], -1
+    )
+    return (weights if shares.ndim == 1 else weights[:, None]) @ outlines_N62.unflatten(1, (2, 3))
