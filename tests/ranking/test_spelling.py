@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from glyphseek.errors import InputError
 from glyphseek.queries import Term, TermKind
 from glyphseek.ranking import Gathered, is_spelt, spell, spelt_similarities
-from glyphseek.ranking.spelling import MOST_SPELLED
+from glyphseek.ranking.spelling import BESIDE_OTHERS, MOST_SPELLED, read_word
 from glyphseek.types import LETTER_STEP, Instances, LetterArray, LetterScale
 
 ABC = "abc"
@@ -37,23 +38,45 @@ def collapse(path: tuple[int, ...]) -> str:
     return "".join(ABC[sign] for sign in kept if sign != BLANK)
 
 
-def sum_of_paths(letters_SA: NDArray[np.uint8], text: str, *, is_prefix: bool) -> float:
-    """Return the probability of all paths that read as the text, or begin with it, one by one."""
+def sum_of_paths(letters_SA: NDArray[np.uint8], counts: Callable[[str], float], *, whole: bool = False) -> float:
+    """Return the sum of the probabilities of all paths, one by one, each as often as what it reads as counts.
+
+    Kept letters are rounded: a column sums to 1 unless they are taken as they are, for a `whole` word.
+    """
     probabilities_SA = np.exp(-LETTER_STEP * letters_SA.astype(np.float64))
-    probabilities_SA /= probabilities_SA.sum(axis=1, keepdims=True) if is_prefix else 1.0
-    total = 0.0
-    for path in product(range(BLANK + 1), repeat=len(letters_SA)):
-        read = collapse(path)
-        if read == text or (is_prefix and read.startswith(text)):
-            total += float(np.prod(probabilities_SA[np.arange(len(path)), list(path)]))
-    return total
+    probabilities_SA /= 1.0 if whole else probabilities_SA.sum(axis=1, keepdims=True)
+    paths = product(range(BLANK + 1), repeat=len(letters_SA))
+    return sum(
+        float(np.prod(probabilities_SA[np.arange(len(path)), list(path)])) * counts(collapse(path)) for path in paths
+    )
+
+
+def occurrences(read: str, text: str) -> int:
+    return sum(read.startswith(text, place) for place in range(len(read)))
 
 
 @pytest.mark.parametrize("text", ["a", "b", "ab", "aa", "aba", "cab", "abca"])
 def test_a_word_is_as_probable_as_all_paths_that_read_as_it(text: str) -> None:
     letters_NSA = random_letters(seed=len(text))
-    expected = [np.log(sum_of_paths(one, text, is_prefix=False)) for one in letters_NSA]
-    np.testing.assert_allclose(spell(Term(text=text), letters_NSA, ABC), expected, rtol=1e-5)
+    expected = [sum_of_paths(one, lambda read: read == text, whole=True) for one in letters_NSA]
+    codes = [ABC.index(character) for character in text]
+    np.testing.assert_allclose(read_word(codes, letters_NSA), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["a", "ab", "aa", "aba", "cab"])
+def test_a_word_beside_others_in_its_box_counts_a_little(text: str) -> None:
+    letters_NSA = random_letters(seed=5 + len(text))
+    told = spell(Term(text=text), letters_NSA, ABC)
+    alone = np.array([sum_of_paths(one, lambda read: read == text) for one in letters_NSA])
+    among = np.array([sum_of_paths(one, lambda read: occurrences(read, text)) for one in letters_NSA])
+    expected = (1 - BESIDE_OTHERS) * alone + BESIDE_OTHERS * np.minimum(among, 1)
+    np.testing.assert_allclose(told, np.log(expected), atol=6 * LETTER_STEP)
+
+
+def test_a_word_alone_is_more_probable_than_beside_a_neighbours_letters_and_that_than_another() -> None:
+    alone, beside, other = spell(Term(text="ab"), letters_of(["_ab__", "_abc_", "_cb__"]), ABC)
+    assert alone > beside + 3
+    assert beside > other + 0.5
 
 
 @pytest.mark.parametrize("text", ["a", "ab", "aa", "cab"])
@@ -61,7 +84,7 @@ def test_a_prefix_is_as_probable_as_all_paths_that_begin_with_it(text: str) -> N
     letters_NSA = random_letters(seed=7)
     told = spell(Term(text=text, kind=TermKind.PREFIX), letters_NSA, ABC)
     # Kept letters are rounded, so that a column does not quite sum to 1: what follows a prefix is counted as 1.
-    expected = [np.log(sum_of_paths(one, text, is_prefix=True)) for one in letters_NSA]
+    expected = [np.log(sum_of_paths(one, lambda read: read.startswith(text))) for one in letters_NSA]
     np.testing.assert_allclose(told, expected, atol=5 * LETTER_STEP)
 
 
@@ -72,17 +95,17 @@ def test_a_word_is_as_probable_as_torch_has_it(word: str) -> None:
     logits[:, :, -1] += 6  # most columns show no character, as those of words do
     logarithms = torch.log_softmax(torch.from_numpy(logits), dim=2)
     letters_NSA = (logarithms.numpy() / -LETTER_STEP).round().clip(0, 255).astype(np.uint8)
-    codes = torch.tensor([[alphabet.index(sign) for sign in word]] * 6)
+    codes = [alphabet.index(sign) for sign in word]
     kept = torch.from_numpy(letters_NSA.astype(np.float64)) * -LETTER_STEP
     expected = -torch.nn.functional.ctc_loss(
         kept.transpose(0, 1),
-        codes,
+        torch.tensor([codes] * 6),
         torch.full((6,), 32),
         torch.full((6,), len(word)),
         blank=len(alphabet),
         reduction="none",
     )
-    np.testing.assert_allclose(spell(Term(text=word), letters_NSA, alphabet), expected.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(np.log(read_word(codes, letters_NSA)), expected.numpy(), rtol=1e-5)
 
 
 def test_a_word_longer_than_the_columns_has_the_least_probability() -> None:
@@ -152,7 +175,7 @@ def test_instances_that_are_not_looked_at_are_never_more_similar_than_those_that
 def test_an_instance_that_is_nothing_like_the_word_is_not_looked_at() -> None:
     image = Gathered([instances_of(["cab__", "ab___"])])
     alike, other = spelt_similarities(Term(text="ab"), similarities(0.9, 0.1), image, alphabet=ABC, scale=SCALE)
-    assert other <= alike < 0.6
+    assert other <= alike < 0.65
 
 
 def test_an_image_without_letters_is_refused() -> None:

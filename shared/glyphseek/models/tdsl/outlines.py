@@ -58,7 +58,7 @@ def places_in(outlines_N62: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def on_edges(outlines_N62: Tensor, shares: Tensor) -> Tensor:
-    """Return the points (N, 2, S, 2) of both edges at shares (S,) or (N, S) of their way: 0 their start, 1 their end."""
+    """Return the points (N, 2, S, 2) of both edges at shares (S,) or (N, S) of their way, from 0 to 1."""
     weights = torch.stack(
         [2 * (shares - 0.5) * (shares - 1), 4 * shares * (1 - shares), 2 * shares * (shares - 0.5)], -1
     )
