@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from glyphseek.errors import InputError
 from glyphseek.types import FloatArray, LetterArray, QueryVectors
 
 
@@ -47,6 +48,7 @@ class Gathered:
         counts_I = np.array([len(one) for one in images], dtype=np.intp)
         self.places = np.concatenate([np.zeros(1, np.intp), counts_I.cumsum()])
         self.image_of_N: NDArray[np.intp] = np.repeat(np.arange(len(images)), counts_I)
+        self._letters_NSA: LetterArray | None = None
 
     def __len__(self) -> int:
         return int(self.places[-1])
@@ -62,6 +64,12 @@ class Gathered:
     def boxes(self) -> FloatArray:
         """Return (N, 4) the boxes as fractions of their images."""
         return np.concatenate([np.empty((0, 4), np.float32), *(one.boxes_N4 for one in self.images)])
+
+    def letters(self) -> LetterArray:
+        """Return (N, S, A) what their columns show, gathered once. Raises InputError for an image without letters."""
+        if self._letters_NSA is None:
+            self._letters_NSA = np.concatenate([_letters_of(one) for one in self.images])
+        return self._letters_NSA
 
     def products(self, vectors_VD: FloatArray) -> FloatArray:
         """Return the (N, V) inner products of all vectors with others.
@@ -95,3 +103,9 @@ class Gathered:
         if has_any_I.any():
             largest_TI[:, has_any_I] = np.maximum.reduceat(values_TN, self.places[:-1][has_any_I], axis=1)
         return largest_TI
+
+
+def _letters_of(image: ImageWords) -> LetterArray:
+    if image.letters_NSA is None:
+        raise InputError("the instances of an image have no letters")
+    return image.letters_NSA

@@ -47,13 +47,13 @@ def adjacency(boxes_N4: FloatArray, aspect: float, chosen_C: NDArray[np.intp] | 
     boxes_N4 = boxes_N4.astype(np.float32) * np.array([aspect, 1, aspect, 1], dtype=np.float32)
     chosen_C = np.arange(len(boxes_N4)) if chosen_C is None else chosen_C
     boxes_C4 = boxes_N4[chosen_C]
-    after_CN, before_NC = _same_line(boxes_C4[:, None], boxes_N4), _same_line(boxes_N4[:, None], boxes_C4)
-    itself = np.arange(len(chosen_C))
-    after_CN[itself, chosen_C] = before_NC[chosen_C, itself] = 0.0
-    is_last_C = np.maximum(1.0 - after_CN.max(axis=1, initial=0.0), _BROKEN)
-    is_first_C = np.maximum(1.0 - before_NC.max(axis=0, initial=0.0), _BROKEN)
+    shape = len(chosen_C), *boxes_N4.shape
+    pairs_2CN4 = np.stack([np.broadcast_to(boxes_C4[:, None], shape), np.broadcast_to(boxes_N4, shape)])
+    follows_2CN = _same_line(pairs_2CN4, pairs_2CN4[::-1])  # a chosen one's successors, and its predecessors
+    follows_2CN[:, np.arange(len(chosen_C)), chosen_C] = 0.0
+    is_last_C, is_first_C = np.maximum(1.0 - follows_2CN.max(axis=2, initial=0.0), _BROKEN)
     next_CC = _next_line(boxes_C4[:, None], boxes_C4) * np.multiply.outer(is_last_C, is_first_C)
-    near_CC = np.maximum(np.maximum(after_CN[:, chosen_C], LINE_BREAK * next_CC), APART)
+    near_CC = np.maximum(np.maximum(follows_2CN[0][:, chosen_C], LINE_BREAK * next_CC), APART)
     np.fill_diagonal(near_CC, 0.0)
     return near_CC
 

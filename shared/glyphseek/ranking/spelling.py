@@ -11,11 +11,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from glyphseek.errors import InputError
 from glyphseek.queries import Term, TermKind
-from glyphseek.ranking.gathered import Gathered, ImageWords
+from glyphseek.ranking.gathered import Gathered
 from glyphseek.ranking.tolerant_spelling import read_tolerant
 from glyphseek.types import LETTER_STEP, FloatArray, LetterArray, LetterScale
 
@@ -68,7 +66,7 @@ def spelt_similarities(
     looked_at = gathered.likeliest(similarities_N, MOST_SPELLED, least=LEAST_SPELLED)
     if not len(looked_at):
         return similarities_N
-    told = spell_text(term, _letters_at(gathered, looked_at), gathered.scores()[looked_at], alphabet)
+    told = spell_text(term, gathered.letters()[looked_at], gathered.scores()[looked_at], alphabet)
     spelt = np.minimum(scale.slope * told + scale.offset, 1.0).astype(np.float32)
     images, firsts = np.unique(gathered.image_of_N[looked_at], return_index=True)
     least_I = np.ones(len(gathered.images), dtype=np.float32)
@@ -85,25 +83,6 @@ def _read(term: Term, codes: list[int], letters_NSA: LetterArray) -> FloatArray:
         return _read_prefix(codes, letters_NSA)
     among_others_N = np.minimum(_read_prefix(codes, letters_NSA, anywhere=True), np.float32(1.0))
     return (1 - BESIDE_OTHERS) * read_word(codes, letters_NSA) + BESIDE_OTHERS * among_others_N
-
-
-def _letters_at(gathered: Gathered, looked_at: NDArray[np.intp]) -> LetterArray:
-    """Return the letters of chosen instances, which come image by image."""
-    images = gathered.image_of_N[looked_at]
-    places = looked_at - gathered.places[images]
-    ends = np.searchsorted(images, np.arange(len(gathered.images) + 1))
-    return np.concatenate(
-        [
-            _letters_of(image)[places[start:end]]
-            for image, (start, end) in zip(gathered.images, pairwise(ends.tolist()), strict=True)
-        ]
-    )
-
-
-def _letters_of(instances: ImageWords) -> LetterArray:
-    if instances.letters_NSA is None:
-        raise InputError("the instances of an image have no letters")
-    return instances.letters_NSA
 
 
 def read_word(codes: list[int], letters_NSA: LetterArray) -> FloatArray:
