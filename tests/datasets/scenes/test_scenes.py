@@ -6,10 +6,12 @@ from itertools import combinations
 
 import cv2
 import numpy as np
+import pytest
 
 from glyphseek.datasets.scenes.fonts import FontBook
 from glyphseek.datasets.scenes.scenes import ILLEGIBLE, SceneRenderer
 from glyphseek.datasets.scenes.settings import SceneSettings
+from glyphseek.datasets.scenes.supports import Support, SupportMaker
 from glyphseek.datasets.scenes.words import WordSource
 
 
@@ -91,3 +93,30 @@ def test_excluded_words_appear_in_no_scene(fonts: FontBook, words: WordSource) -
 def test_an_empty_scene_has_no_items(fonts: FontBook, words: WordSource) -> None:
     scenes = SceneRenderer(fonts=fonts, words=words, settings=SceneSettings(empty=1.0))
     assert scenes.render(np.random.default_rng(0), 200, 100).items == ()
+
+
+def test_a_support_on_which_nothing_was_drawn_is_no_fault(
+    fonts: FontBook, words: WordSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = Support(runs=(), outline=None, bounds=(0.0, 0.0, 0.0, 0.0))
+
+    def draw(self: SupportMaker, rng: np.random.Generator, width: float, highest: float) -> Support:
+        return nothing
+
+    monkeypatch.setattr(SupportMaker, "draw", draw)
+    scenes = SceneRenderer(fonts=fonts, words=words, settings=SceneSettings(empty=0.0))
+    assert scenes.render(np.random.default_rng(0), 320, 240).items == ()
+
+
+def test_scenes_may_have_more_badges_and_more_turned_text(fonts: FontBook, words: WordSource) -> None:
+    def share_on_slopes(settings: SceneSettings) -> float:
+        scenes = SceneRenderer(fonts=fonts, words=words, settings=settings)
+        items = [
+            item for index in range(25) for item in scenes.render(np.random.default_rng([4, index]), 480, 360).items
+        ]
+        edges = [item.polygon[len(item.polygon) // 2 - 1] - item.polygon[0] for item in items]
+        return float(np.mean([abs(np.arctan2(y, x)) > 0.35 for x, y in edges]))
+
+    plain = SceneSettings(empty=0.0)
+    assert share_on_slopes(replace(plain, turned=1.0)) > share_on_slopes(plain) + 0.2
+    assert share_on_slopes(replace(plain, badges=1.0)) > share_on_slopes(plain) + 0.1

@@ -78,6 +78,9 @@ class SceneRenderer:
             share = float(np.exp(between(rng, np.log(self.settings.narrowest), np.log(self.settings.widest))))
             draw = maker.badge if chance(rng, self.settings.badges) else maker.draw
             support = draw(rng, share * width, min(0.8 * height, share * width * 1.2))
+            left, top, right, bottom = support.bounds
+            if right <= left or bottom <= top:
+                continue  # a face that draws nothing for its words
             for _ in range(8):
                 matrix, box = self._stand(rng, support, height, width)
                 if all(_are_apart(box, other) for other in taken):
