@@ -15,8 +15,8 @@ from glyphseek.training.annotated import AnnotatedPhoto, AnnotatedWord, annotate
 from glyphseek.training.crops import RENDERED_BATCH, Levelling, WordPatch, cut_words, render_crops, sample_box
 from glyphseek.types import FloatArray, RgbImage
 
-AS_BOXES = Levelling(size=(40, 128), margin=0.05, straight_from=0.0)
-LEVEL = Levelling(size=(40, 128), margin=0.0, straight_from=0.8)
+AS_BOXES = Levelling(size=(40, 128), margin=0.05, outline_margin=None)
+LEVEL = Levelling(size=(40, 128), margin=0.05, outline_margin=0.0)
 BOXES = {"open": (40, 30, 100, 54), "edge": (0, 0, 24, 10)}
 
 
@@ -163,8 +163,8 @@ def test_level_words_and_those_of_presets_without_outlines_are_cut_as_boxes() ->
 
 
 def test_a_preset_says_how_its_words_are_cut() -> None:
-    assert Levelling.of(SMALL) == Levelling(size=(40, 128), margin=0.05, straight_from=SMALL.straight_from)
-    assert Levelling.of(replace(SMALL, tells_outlines=False)).straight_from == 0
+    assert Levelling.of(SMALL) == Levelling(size=(40, 128), margin=0.05, outline_margin=0.1)
+    assert Levelling.of(replace(SMALL, tells_outlines=False)).outline_margin is None
 
 
 def test_rendered_words_are_made_level_too(crop_renderer: CropRenderer) -> None:

@@ -25,8 +25,10 @@ SPREAD, MOST_CUT, MOST_ADDED = 0.045, -0.12, 0.3
 """How far the sides of a real word's box are moved outwards, as a share of it: `SPREAD` times Student's t with three
 degrees of freedom, clipped. Errors of the detector on held-out photos have such tails: one in twenty of its left and
 right sides is 0.64 of the text's height too far out, of its upper and lower ones 0.2; medians are about zero."""
+BENT_BELOW = 0.8
+"""A word whose outline covers less than this share of its box stands on an arc or a slope."""
 LEVELLED = 0.8
-"""Share of words on arcs and slopes that are made level, as the second look tells how they run."""
+"""Share of those that are made level, as the second look tells how they run."""
 OUTLINE_SPREAD, MOST_OFF = 0.06, 0.3
 """How far the points of an outline are moved then: `OUTLINE_SPREAD` of the text's height times Student's t, clipped."""
 CONTEXT = 0.6
@@ -35,14 +37,14 @@ CONTEXT = 0.6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levelling:
-    """How words on arcs and slopes are cut: along outlines that are as far off as told ones, at `size` and widened.
+    """How words are cut, at `size`: as boxes grown by `margin`, or along outlines that are as far off as told ones.
 
-    `straight_from` is as in `TdslSettings`; 0 cuts every word as its box.
+    `outline_margin` is how far these grow; None cuts every word as its box.
     """
 
     size: tuple[int, int]
     margin: float
-    straight_from: float
+    outline_margin: float | None
 
     @classmethod
     def of(cls, preset: TdslSettings) -> Levelling:
@@ -50,7 +52,7 @@ class Levelling:
         return cls(
             size=(preset.roi_rows, preset.roi_columns),
             margin=preset.roi_margin,
-            straight_from=preset.straight_from if preset.tells_outlines else 0.0,
+            outline_margin=preset.outline_margin if preset.tells_outlines else None,
         )
 
     def cut(
@@ -58,13 +60,14 @@ class Levelling:
     ) -> NDArray[np.uint8] | None:
         """Return the word made level, at the RoI's size; None where it is to be cut as its box."""
         outline_162 = torch.from_numpy(outline_62)[None]
-        if not is_bent(outline_162, bounds(outline_162), self.straight_from).item() or rng.random() >= LEVELLED:
+        is_level = not is_bent(outline_162, bounds(outline_162), BENT_BELOW).item()
+        if self.outline_margin is None or is_level or rng.random() >= LEVELLED:
             return None
         _, height_1 = measure(outline_162)
         off = (OUTLINE_SPREAD * rng.standard_t(3, (6, 2))).clip(-MOST_OFF, MOST_OFF) * float(height_1)
         moved_162 = outline_162 + torch.from_numpy(off).float()
         picture_3HW = torch.from_numpy(pixels).permute(2, 0, 1).float()
-        seen_3RC = sample_outlines(picture_3HW, grown(moved_162, self.margin), self.size)[0]
+        seen_3RC = sample_outlines(picture_3HW, grown(moved_162, self.outline_margin), self.size)[0]
         return np.asarray(seen_3RC.round().clamp(0, 255).byte().permute(1, 2, 0).numpy())
 
 

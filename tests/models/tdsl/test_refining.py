@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from glyphseek.models.tdsl.network import Tdsl
-from glyphseek.models.tdsl.outlines import outlines_of
+from glyphseek.models.tdsl.outlines import bounds, outlines_of
 from glyphseek.models.tdsl.reading import find_words, refine, size_of
 from glyphseek.models.tdsl.refining import (
     BOX_WEIGHT,
@@ -182,7 +182,7 @@ def test_boxes_that_become_one_are_stored_once_and_scores_count_how_well_they_fi
     found, kept, outlines = refine(answering([0.0] * 4, 0.0), source, boxes, scores, settings)
 
     torch.testing.assert_close(found, boxes[[1, 2]])
-    torch.testing.assert_close(outlines, outlines_of(found * size_of(source)))
+    torch.testing.assert_close(outlines, outlines_of(found * size_of(source)), atol=1e-4, rtol=0)
     assert kept.tolist() == pytest.approx([0.9 * 0.5**0.5, 0.1 * 0.5**0.5])
 
 
@@ -194,21 +194,42 @@ def test_boxes_that_fit_no_word_are_left_out(least: float, kept: int) -> None:
     assert len(found) == len(scores) == len(outlines) == kept
 
 
-# The middle points stand a fifth of the height above the ends: the word fills four fifths of its box.
+# The middle points stand a fifth of the height above the ends.
 ARC = torch.tensor([[0.0, 0.2], [0.0, 0.0], [0.0, 0.2], [0.0, 0.0], [0.0, -0.2], [0.0, 0.0]])
 
 
-@pytest.mark.parametrize(("straight_from", "is_arc"), [(0.7, False), (0.9, True), (0.0, False)])
-def test_a_word_is_read_along_its_outline_where_that_covers_too_little_of_its_box(
-    straight_from: float, is_arc: bool
-) -> None:
+def test_outlines_are_of_the_boxes_that_were_found_and_leave_the_corrected_ones_alone() -> None:
     boxes, source = torch.tensor([[0.1, 0.1, 0.6, 0.3]]), torch.randn(3, 100, 200)
-    settings = replace(LOOKS_TWICE, straight_from=straight_from)
-    found, _, outlines = refine(answering([0.0] * 4, 0.0, ARC), source, boxes, torch.ones(1), settings)
-    pixels = boxes * size_of(source)
-    expected = bent(pixels, ARC[None]) if is_arc else outlines_of(pixels)
-    torch.testing.assert_close(outlines, expected)
-    torch.testing.assert_close(found, boxes)
+    found, _, outlines = refine(answering([0.0, 0.0, 0.1, 0.0], 0.0, ARC), source, boxes, torch.ones(1), LOOKS_TWICE)
+    torch.testing.assert_close(found, torch.tensor([[0.1, 0.1, 0.65, 0.3]]))
+    torch.testing.assert_close(outlines, bent(boxes * size_of(source), ARC[None]))
+
+
+def test_words_are_read_along_their_outlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network = Tdsl(LOOKS_TWICE).eval()
+    bias = network.detector.heads.bias
+    assert bias is not None
+    assert network.refiner is not None
+    assert network.refiner.bends is not None
+    pixels = 255 * torch.rand(3, 96, 160)
+    read: list[Tensor] = []
+    pool = Tdsl.pool_outlined
+
+    def keep(self: Tdsl, normalized_3HW: Tensor, outlines_N62: Tensor) -> Tensor:
+        read.append(outlines_N62)
+        return pool(self, normalized_3HW, outlines_N62)
+
+    monkeypatch.setattr(Tdsl, "pool_outlined", keep)
+    with torch.inference_mode():
+        bias[0] = 3.0
+        level = find_words(network, pixels)
+        network.refiner.bends[2].get_parameter("bias").copy_(ARC.flatten())
+        arcs = find_words(network, pixels)
+    torch.testing.assert_close(level.boxes_N4, arcs.boxes_N4)
+    assert not torch.allclose(level.vectors_ND, arcs.vectors_ND)
+    sides = (bounds(read[0])[:, 2:] - bounds(read[0])[:, :2])[:, None]
+    torch.testing.assert_close(read[1], read[0] + ARC * sides)
 
 
 def test_corrected_boxes_stay_inside_the_photo() -> None:

@@ -85,7 +85,8 @@ class Tdsl(nn.Module):
         if settings.roi_sampling == "align":
             return self.pool_words(normalized_3HW, {}, 0, bounds(outlines_N62))
         size = (settings.roi_rows, settings.roi_columns)
-        return sample_outlines(normalized_3HW, grown(outlines_N62, settings.roi_margin), size)
+        margin = settings.outline_margin if settings.tells_outlines else settings.roi_margin
+        return sample_outlines(normalized_3HW, grown(outlines_N62, margin), size)
 
 
 def widen(boxes_N4: Tensor, margin: float) -> Tensor:

@@ -33,10 +33,10 @@ def measure(outlines_N62: Tensor) -> tuple[Tensor, Tensor]:
     return length_N, (upper_N32 - lower_N32).norm(dim=2).mean(1)
 
 
-def is_bent(outlines_N62: Tensor, boxes_N4: Tensor, straight_from: float) -> Tensor:
+def is_bent(outlines_N62: Tensor, boxes_N4: Tensor, below: float) -> Tensor:
     """Return (N,) whether an outline covers less than that share of its box: a word on an arc or a slope."""
     length_N, height_N = measure(outlines_N62)
-    return length_N * height_N < straight_from * (boxes_N4[:, 2:] - boxes_N4[:, :2]).prod(1)
+    return length_N * height_N < below * (boxes_N4[:, 2:] - boxes_N4[:, :2]).prod(1)
 
 
 def grown(outlines_N62: Tensor, margin: float) -> Tensor:

@@ -10,7 +10,7 @@ from torchvision.ops import nms
 
 from glyphseek.models.tdsl.detector import decode_detections
 from glyphseek.models.tdsl.network import Tdsl, pad_to_divisor, shrink
-from glyphseek.models.tdsl.outlines import is_bent, outlines_of
+from glyphseek.models.tdsl.outlines import outlines_of
 from glyphseek.models.tdsl.refining import BoxRefiner, bent, corrected
 from glyphseek.models.tdsl.sequences import unit_vectors
 from glyphseek.models.tdsl.settings import TdslSettings
@@ -127,18 +127,14 @@ def refine(
     """Return boxes (fractions), scores and outlines (N, 6, 2; pixels of the source) after a second look, best first.
 
     Boxes are corrected, and those that fit no word left out. A score is multiplied by the square root of the IoU that
-    the box is expected to have. The outline is the box's own where the word is level; see `TdslSettings.straight_from`.
+    the box is expected to have. The outline is the box's own where the preset tells none.
     """
     size_4 = size_of(source_3HW)
     pixels_N4 = boxes_N4 * size_4
     look = refiner(refiner.cut(source_3HW, pixels_N4))
     seen_N4 = corrected(pixels_N4, look.moves_N4).clamp(min=0).minimum(size_4)
     scores_N = scores_N * look.fits_N.sigmoid().sqrt()
-    outlines_N62 = outlines_of(seen_N4)
-    if look.bends_N62 is not None:
-        told_N62 = bent(pixels_N4, look.bends_N62)
-        is_bent_N = is_bent(told_N62, seen_N4, settings.straight_from)
-        outlines_N62 = torch.where(is_bent_N[:, None, None], told_N62, outlines_N62)
+    outlines_N62 = outlines_of(seen_N4) if look.bends_N62 is None else bent(pixels_N4, look.bends_N62)
     is_kept_N = (scores_N >= settings.refined_threshold) & (seen_N4[:, 2:] > seen_N4[:, :2]).all(1)
     seen_N4, scores_N, outlines_N62 = seen_N4[is_kept_N] / size_4, scores_N[is_kept_N], outlines_N62[is_kept_N]
     best = nms(seen_N4, scores_N, settings.refined_nms_iou)[: settings.max_instances]

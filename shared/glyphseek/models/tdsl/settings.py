@@ -84,8 +84,8 @@ class TdslSettings:
     """Pixels that a box is looked at with, its surroundings included."""
     tells_outlines: bool = False
     """Whether the second look tells how a word runs in its box too, so that one on an arc or a slope is read level."""
-    straight_from: float = 0.8
-    """A word whose outline covers at least this share of its box is read as if it filled the box."""
+    outline_margin: float = 0.1
+    """As `roi_margin`, of words that are read along their outlines: a share of the distance of their edges."""
     refined_threshold: float = 0.0
     """As `score_threshold`, for boxes that were looked at again: their score is lower, see `reading.refine`."""
     refined_nms_iou: float = 0.7
