@@ -76,7 +76,8 @@ class SceneRenderer:
         count = 0 if chance(rng, self.settings.empty) else self.settings.fewest + int(spread * rng.random() ** 1.4)
         for _ in range(count):
             share = float(np.exp(between(rng, np.log(self.settings.narrowest), np.log(self.settings.widest))))
-            draw = maker.badge if chance(rng, self.settings.badges) else maker.draw
+            is_badge = self.settings.badges > 0 and chance(rng, self.settings.badges)
+            draw = maker.badge if is_badge else maker.draw
             support = draw(rng, share * width, min(0.8 * height, share * width * 1.2))
             left, top, right, bottom = support.bounds
             if right <= left or bottom <= top:
@@ -93,7 +94,7 @@ class SceneRenderer:
         """Return a random view of the support in the picture, and the box that it takes up there."""
         left, top, right, bottom = support.bounds
         view = draw_matrix(rng, right - left, bottom - top, self.settings.tilted)
-        if chance(rng, self.settings.turned):
+        if self.settings.turned > 0 and chance(rng, self.settings.turned):
             view = rotation(between(rng, -self.settings.most_turned, self.settings.most_turned)) @ view
         frame = frame_points(support.bounds, 2)
         points = project(view, frame)
