@@ -79,10 +79,10 @@ def outline(polygon_K2: NDArray[np.float32]) -> NDArray[np.float32] | None:
     half, odd = divmod(len(polygon_K2), 2)
     if odd or half < 2:
         return None
-    return np.concatenate([thirds(polygon_K2[:half]), thirds(polygon_K2[half:][::-1])]).astype(np.float32)
+    return np.concatenate([three_points(polygon_K2[:half]), three_points(polygon_K2[half:][::-1])]).astype(np.float32)
 
 
-def thirds(edge_K2: NDArray[np.float32]) -> NDArray[np.float64]:
+def three_points(edge_K2: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the start, middle and end (3, 2) of a line through points."""
     way = np.append(0, np.linalg.norm(np.diff(edge_K2, axis=0), axis=1).cumsum())
     return np.stack([np.interp(np.array(ALONG) * way[-1], way, edge_K2[:, axis]) for axis in (0, 1)], axis=1)
