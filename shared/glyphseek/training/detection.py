@@ -36,11 +36,11 @@ MOST_WORDS = 64
 """Words of one batch that the sequence modules read in the joint stage; more are drawn at random."""
 
 SCENES: Mapping[SceneLosses, SceneSettings] = {
-    "detector": SceneSettings(),
+    "detector": SceneSettings(badges=0.1, seals=0.25, turned=0.15),
     "boxes": SceneSettings(fewest=4, most=14, badges=0.3, turned=0.15),
     "joint": SceneSettings(),
 }
-"""What is rendered for each: to tell how words run takes more of those on arcs and slopes."""
+"""What is rendered for each: to find and to tell how words run takes more of those on arcs and slopes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 import shutil
+from collections import Counter
 from importlib import resources
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from fontTools.ttLib import TTFont
 
-from glyphseek.datasets.scenes.fonts import FontBook
+from glyphseek.datasets.scenes.fonts import STYLE_SHARES, Face, FontBook
 from glyphseek.errors import SettingError
 
 
@@ -90,6 +92,59 @@ def test_a_drawn_face_has_all_characters_of_the_text(fonts: FontBook, tmp_path: 
 def test_every_family_is_drawn_at_some_time(fonts: FontBook) -> None:
     rng = np.random.default_rng(1)
     assert {fonts.draw(rng, "A").family for _ in range(3000)} == {family[0].family for family in fonts.families}
+
+
+def style_shares(book: FontBook, rng: np.random.Generator) -> Counter[str]:
+    return Counter(book.draw(rng, "A").style for _ in range(4000))
+
+
+def test_listed_families_share_what_their_style_is_drawn_and_others_keep_the_rest(
+    fonts: FontBook, tmp_path: Path
+) -> None:
+    for name in ("lobster", "pacifico", "pirata-one"):  # names of the list; the same letters serve for all
+        shutil.copy(plain_path(fonts), tmp_path / f"{name}-latin-400-normal.ttf")
+    listed = FontBook.discover([tmp_path], minimum=3).faces
+    assert {face.family: face.style for face in listed} == {
+        "lobster": "display", "pacifico": "script", "pirata-one": "blackletter"
+    }  # fmt: skip
+
+    shares = style_shares(FontBook.of([*fonts.faces, *listed]), np.random.default_rng(3))
+    for style in ("display", "script", "blackletter"):
+        assert shares[style] / 4000 == pytest.approx(STYLE_SHARES[style], abs=0.02)
+    assert set(style_shares(FontBook.of(listed), np.random.default_rng(4))) == {"display", "script", "blackletter"}
+
+
+def test_a_listed_face_may_look_like_no_plain_letters_and_others_may_not(fonts: FontBook, tmp_path: Path) -> None:
+    latin, greek = "abgdezhqiklmnxoprstufcyw", "αβγδεζηθικλμνξοπρστυφχψω"
+    with TTFont(plain_path(fonts)) as font:
+        swapped = list(zip(latin + latin.upper(), greek + greek.upper(), strict=True))
+        for table in font["cmap"].tables:
+            table.cmap |= {ord(letter): table.cmap[ord(other)] for letter, other in swapped if ord(other) in table.cmap}
+        for name in ("kaushan-script-latin-400-normal.ttf", "unknown-latin-400-normal.ttf"):
+            font.save(tmp_path / name)
+    assert [face.family for face in FontBook.discover([tmp_path], minimum=1).faces] == ["kaushan-script"]
+
+
+def test_joined_script_is_not_set_in_capitals() -> None:
+    def face(style: str, likeness: float) -> Face:
+        return Face(path=Path("a.ttf"), family="a", likeness=likeness, lacks=frozenset(), style=style)
+
+    assert [face("script", 0.4).set_case(word) for word in ("HOTEL", "Hotel", "hotel", "A1")] == [
+        "Hotel", "Hotel", "hotel", "A1"
+    ]  # fmt: skip
+    assert face("script", 0.8).set_case("HOTEL") == "HOTEL"
+    assert face("", 0.4).set_case("HOTEL") == "HOTEL"
+
+
+def test_every_family_of_the_fontsource_list_has_a_version_a_style_and_a_licence_once() -> None:
+    listed = resources.files("glyphseek.datasets.scenes").joinpath("fonts-fontsource.txt").read_text(encoding="utf-8")
+    rows = [line.split() for line in listed.splitlines() if not line.startswith("#")]
+    assert len(rows) > 900
+    assert all(
+        re.fullmatch(r"[a-z0-9-]+@\d+\.\d+\.\d+", name) and style in STYLE_SHARES and licence
+        for name, style, licence in rows
+    )
+    assert len({name.partition("@")[0] for name, _, _ in rows}) == len(rows)
 
 
 def test_every_package_of_the_debian_list_states_its_licence_once() -> None:

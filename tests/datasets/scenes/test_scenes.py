@@ -120,3 +120,4 @@ def test_scenes_may_have_more_badges_and_more_turned_text(fonts: FontBook, words
     plain = SceneSettings(empty=0.0)
     assert share_on_slopes(replace(plain, turned=1.0)) > share_on_slopes(plain) + 0.2
     assert share_on_slopes(replace(plain, badges=1.0)) > share_on_slopes(plain) + 0.1
+    assert share_on_slopes(replace(plain, seals=1.0)) > share_on_slopes(replace(plain, badges=1.0)) + 0.1

@@ -82,3 +82,22 @@ def test_a_plate_holds_all_of_its_text(fonts: FontBook, words: WordSource) -> No
             assert right + 1 >= box[2]
             assert bottom + 1 >= box[3]
     assert plated > 30
+
+
+def test_words_run_around_most_of_a_seal_and_an_inner_plate_leaves_them_room(
+    fonts: FontBook, words: WordSource
+) -> None:
+    maker = SupportMaker(fonts=fonts, words=words)
+    spans: list[float] = []
+    for index in range(40):
+        seal = maker.seal(np.random.default_rng([12, index]), 320, 320)
+        first = seal.runs[0].outlines()
+        angles = np.unwrap(np.arctan2(first[..., 0], -first[..., 1]).ravel())
+        spans.append(float(np.ptp(angles)))
+        if seal.inner is not None:
+            assert seal.outline is not None
+            rim = np.linalg.norm(first.reshape(-1, 2), axis=1).min()
+            assert np.linalg.norm(seal.inner, axis=1).max() < rim + 1
+            assert rim < np.linalg.norm(seal.outline, axis=1).max()
+    assert max(spans) > 4.5  # radians: well up and down the sides
+    assert float(np.mean(spans)) > 2.5

@@ -59,11 +59,14 @@ class CropRenderer:
             word = self.words.draw(rng)
             lines, place = self._surround(rng, word)
             text = "".join(part for line in lines for part in line)
-            font = self.fonts.draw(rng, text).at(EM)
+            face = self.fonts.draw(rng, text)
+            lines, word = [[face.set_case(part) for part in line] for line in lines], face.set_case(word)
             spacing = draw_spacing(
                 rng, downwards=len(lines) == 1 and 1 < len(word) < 9 and chance(rng, self.settings.downwards)
             )
-            block = draw_block(font, lines, spacing, between(rng, 0.8, 1.5), pick(rng, (0.0, 0.5, 0.5, 1.0)), rng)
+            block = draw_block(
+                face.at(EM), lines, spacing, between(rng, 0.8, 1.5), pick(rng, (0.0, 0.5, 0.5, 1.0)), rng
+            )
             left, top, right, bottom = block.boxes[place]
             if right - left >= 2 and bottom - top >= 2:
                 return self._photograph(rng, word, block, block.boxes[place])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -42,6 +42,13 @@ LEAST_LIKENESS = 0.38
 _SURELY_LATIN = 0.65
 """A face this plain is not asked whether its letters are Greek; those that are have 0.47 to 0.53."""
 
+STYLE_SHARES = {"script": 0.18, "blackletter": 0.03, "display": 0.16, "serif": 0.09, "sans": 0.06}
+"""Share of draws of the families that `fonts-fontsource.txt` lists by style, as far as they are installed; families of
+one style are drawn equally often. Script is as frequent in draws as it is hard to read, not as it is on signs."""
+
+_JOINED = 0.5
+"""Script less plain than this is joined or ornate: signs set it in capitals only for initials."""
+
 _SUFFIXES = frozenset({".ttf", ".otf", ".pfb", ".woff", ".woff2"})
 _PICTORIAL_PANOSE = 5
 _log = logging.getLogger(__name__)
@@ -49,21 +56,31 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
-    """One font file. `likeness` in [0, 1] says how plain its letters are; `lacks` is ASCII it cannot draw."""
+    """One font file. `likeness` in [0, 1] says how plain its letters are; `lacks` is ASCII it cannot draw.
+
+    `style` is one of STYLE_SHARES for a listed family, empty for any other.
+    """
 
     path: Path
     family: str
     likeness: float
     lacks: frozenset[str]
+    style: str = ""
 
     def at(self, size: int) -> ImageFont.FreeTypeFont:
         """Return the face at `size` pixels per em; the same object for the same size."""
         return _load_font(str(self.path), size)
 
+    def set_case(self, word: str) -> str:
+        """Return the word as signs set it in this face: no row of capitals in joined script."""
+        joined = self.style == "script" and self.likeness < _JOINED
+        return word[:1] + word[1:].lower() if joined and word.isupper() else word
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FontBook:
-    """Families of faces. Plain families are drawn more often than fanciful ones, faces of one family equally often."""
+    """Families of faces. Those of a listed style share its STYLE_SHARES; of the others, plain families are drawn more
+    often than fanciful ones. Faces of one family are drawn equally often."""
 
     families: tuple[tuple[Face, ...], ...]
     _cumulative: tuple[float, ...] = field(repr=False)
@@ -75,8 +92,7 @@ class FontBook:
         for face in sorted(faces, key=lambda face: (face.family, face.path.name, str(face.path))):
             groups[face.family].append(face)
         families = tuple(tuple(groups[name]) for name in sorted(groups))
-        weights = [max(0.02, max(face.likeness for face in family) - LEAST_LIKENESS) for family in families]
-        return cls(families=families, _cumulative=tuple(np.cumsum(weights).tolist()))
+        return cls(families=families, _cumulative=tuple(np.cumsum(_weigh(families)).tolist()))
 
     @classmethod
     def discover(cls, folders: Sequence[Path] | None = None, *, minimum: int = 8) -> FontBook:
@@ -116,6 +132,26 @@ class FontBook:
         return max(self.faces, key=lambda face: (face.lacks.isdisjoint(text), face.likeness))
 
 
+def _weigh(families: Sequence[Sequence[Face]]) -> list[float]:
+    """Return how often each family is drawn, relative to the others."""
+    plain = [max(0.02, max(face.likeness for face in family) - LEAST_LIKENESS) for family in families]
+    styles = [family[0].style for family in families]
+    counts = Counter(style for style in styles if style)
+    rest = sum(weight for weight, style in zip(plain, styles, strict=True) if not style) or 1.0
+    total = rest / (1 - sum(STYLE_SHARES[style] for style in counts))
+    return [
+        STYLE_SHARES[style] * total / counts[style] if style else weight
+        for weight, style in zip(plain, styles, strict=True)
+    ]
+
+
+@cache
+def _listed_styles() -> dict[str, str]:
+    """Return the style of each family of `fonts-fontsource.txt`, by the name its files begin with."""
+    rows = Path(__file__).with_name("fonts-fontsource.txt").read_text(encoding="utf-8").splitlines()
+    return {name.partition("@")[0]: style for name, style, _ in (row.split() for row in rows if row[:1] != "#")}
+
+
 def _all_folders(folders: Sequence[Path] | None) -> Iterator[Path]:
     if folders is not None:
         yield from folders
@@ -143,13 +179,17 @@ def _inspect(path: Path) -> Face | None:
         if pictorial or any(ord(character) not in characters for character in NEEDED):
             return None
         plainness = likeness(_load_font(str(path), 32))
+        listed = path.name.partition("-latin-")[0]
+        style = _listed_styles().get(listed, "") if "-latin-" in path.name else ""
     except (TTLibError, OSError, ValueError, KeyError, AssertionError, ImportError) as error:  # WOFF2 needs brotli
         _log.debug("font skipped path=%s reason=%s", path, error)
         return None
-    if plainness < LEAST_LIKENESS or (plainness < _SURELY_LATIN and is_greek(_load_font(str(path), 32))):
+    if style:  # known to be Latin writing, however fanciful
+        family = listed
+    elif plainness < LEAST_LIKENESS or (plainness < _SURELY_LATIN and is_greek(_load_font(str(path), 32))):
         return None
     lacks = frozenset(chr(code) for code in range(33, 127) if code not in characters)
-    return Face(path=path, family=family, likeness=plainness, lacks=lacks)
+    return Face(path=path, family=family, likeness=plainness, lacks=lacks, style=style)
 
 
 def _panose_family(font: TTFont) -> int:

@@ -77,7 +77,8 @@ class SceneRenderer:
         for _ in range(count):
             share = float(np.exp(between(rng, np.log(self.settings.narrowest), np.log(self.settings.widest))))
             is_badge = self.settings.badges > 0 and chance(rng, self.settings.badges)
-            draw = maker.badge if is_badge else maker.draw
+            is_seal = self.settings.seals > 0 and chance(rng, self.settings.seals)
+            draw = maker.seal if is_seal else maker.badge if is_badge else maker.draw
             support = draw(rng, share * width, min(0.8 * height, share * width * 1.2))
             left, top, right, bottom = support.bounds
             if right <= left or bottom <= top:
@@ -161,6 +162,9 @@ def _paint_support(
         outline = project(matrix, support.outline)
         rim = 0.03 * float(np.ptp(outline, axis=0).min())
         lay_plate(rng, picture, outline, rim)
+    if support.inner is not None:
+        inner = project(matrix, support.inner)
+        lay_plate(rng, picture, inner, 0.03 * float(np.ptp(inner, axis=0).min()))
     before = picture.copy()
     same, ink = chance(rng, 0.5), None
     items: list[SceneItem] = []

@@ -50,6 +50,8 @@ class SceneSettings:
     tilted: float = 0.6
     badges: float = 0.0
     """Share of supports that are round badges beside those that are drawn anyway."""
+    seals: float = 0.0
+    """Share of supports that are round seals, with words all along the rim."""
     turned: float = 0.0
     """Share of supports turned by up to `most_turned` degrees more."""
     most_turned: float = 60.0

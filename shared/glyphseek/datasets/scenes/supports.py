@@ -47,6 +47,11 @@ class Run:
         """Return the box of all its ink on the plane."""
         return bounds_of(self.outlines().reshape(-1, 2))
 
+    def block_height(self) -> float:
+        """Return how high its ink is on the plane before it is bent."""
+        boxes = np.array(self.block.boxes)
+        return float(boxes[:, 3].max() - boxes[:, 1].min()) * float(self.warp.matrix[0, 0])
+
     def followed_by(self, matrix: Matrix) -> Run:
         """Return the run moved on its plane, or to another plane."""
         return Run(texts=self.texts, block=self.block, origin=self.origin, warp=self.warp.followed_by(matrix))
@@ -54,11 +59,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
-    """Runs of text on one plane; `outline` is the plate below them (n points), None for text on the bare scene."""
+    """Runs of text on one plane; `outline` is the plate below them (n points), None for text on the bare scene.
+
+    `inner` is a smaller plate upon it.
+    """
 
     runs: tuple[Run, ...]
     outline: FloatArray | None
     bounds: Box
+    inner: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,24 +130,40 @@ class SupportMaker:
     def badge(self, rng: np.random.Generator, width: float, highest: float) -> Support:
         """Return a round badge: text along its upper rim, maybe along the lower rim and across the middle."""
         radius = min(width, highest) * between(rng, 0.25, 0.45)
-        runs = [self._rim(rng, radius, 1)]
+        runs = [self._rim(rng, radius, 1, count=pick(rng, (1, 2, 2, 3)), sweep=(1.2, 2.5))]
         if chance(rng, 0.55):
-            runs.append(self._rim(rng, radius, -1))
+            runs.append(self._rim(rng, radius, -1, count=pick(rng, (1, 2, 2, 3)), sweep=(1.2, 2.5)))
         if chance(rng, 0.6):
             runs.append(self._run(rng, self._phrases(rng, [1]), radius * 1.15, radius * 0.6, bent=0))
-        reach = radius + max(-runs[0].bounds()[1] - radius, 0) + 0.12 * radius
-        angles = np.linspace(0, 2 * pi, 48, endpoint=False)
-        circle = (reach * np.stack([np.cos(angles), np.sin(angles)], axis=1)).astype(np.float32)
-        return Support(
-            runs=tuple(runs), outline=circle if chance(rng, 0.7) else None, bounds=(-reach, -reach, reach, reach)
+        return _round(runs, radius, plated=chance(rng, 0.7))
+
+    def seal(self, rng: np.random.Generator, width: float, highest: float) -> Support:
+        """Return a round seal: words along most of its rim, those at its sides run up and down; maybe lines inside."""
+        radius = min(width, highest) * between(rng, 0.28, 0.48)
+        around = between(rng, 2.2, 5.4)
+        runs = [self._rim(rng, radius, 1, count=pick(rng, (2, 3, 3, 4, 5)), sweep=(around, around))]
+        left = 2 * pi - 0.7 - around
+        if left > 0.8 and chance(rng, 0.75):
+            runs.append(self._rim(rng, radius, -1, count=pick(rng, (1, 1, 2, 3)), sweep=(0.6 * left, left)))
+        highest_run = max(run.block_height() for run in runs)
+        if chance(rng, 0.6):
+            counts = [1] * pick(rng, (1, 1, 2, 3))
+            runs.append(self._run(rng, self._phrases(rng, counts), radius * 1.1, radius * 0.5 / len(counts), bent=0))
+        plated = chance(rng, 0.8)
+        return _round(
+            runs, radius, plated=plated, inner=radius - 0.6 * highest_run if plated and chance(rng, 0.5) else None
         )
 
-    def _rim(self, rng: np.random.Generator, radius: float, side: int) -> Run:
-        """Return one to three words along the upper (side 1) or lower (-1) rim of a circle around the origin."""
-        lines = self._phrases(rng, [pick(rng, (1, 2, 2, 3))])
-        face = self.fonts.draw(rng, "".join(lines[0]))
+    def _rim(
+        self, rng: np.random.Generator, radius: float, side: int, *, count: int, sweep: tuple[float, float]
+    ) -> Run:
+        """Return `count` words along the upper (side 1) or lower (-1) rim of a circle around the origin.
+
+        They take an angle drawn from `sweep`, in radians, or less where their letters would be too high.
+        """
+        face, lines = self._letter(rng, self._phrases(rng, [count]))
         spacing = Spacing(letters=between(rng, 0, 0.25))
-        em = min(radius * 0.42, radius * between(rng, 1.2, 2.5) / _ems(face, lines, spacing))
+        em = min(radius * 0.42, radius * between(rng, *sweep) / _ems(face, lines, spacing))
         bend = Bend(radius=side * radius)
         return _set(rng, face, lines, em, spacing, bend).followed_by(translation(0, -side * radius))
 
@@ -153,7 +178,7 @@ class SupportMaker:
         plain: bool = False,
     ) -> Run:
         """Return lines set as wide as asked for, or as high (`highest` for one line) where that is less."""
-        face = self.fonts.draw(rng, "".join(word for line in lines for word in line))
+        face, lines = self._letter(rng, lines)
         spacing = Spacing() if plain else draw_spacing(rng)
         em = min(width / _ems(face, lines, spacing), highest * 1.3)
         straight = _set(rng, face, lines, em, spacing, Bend())
@@ -162,6 +187,11 @@ class SupportMaker:
         if bend.is_straight:
             return straight
         return Run(texts=straight.texts, block=straight.block, origin=straight.origin, warp=_bent(straight.warp, bend))
+
+    def _letter(self, rng: np.random.Generator, lines: Lines) -> tuple[Face, list[list[str]]]:
+        """Return a face for the lines, and them in the case it is set in."""
+        face = self.fonts.draw(rng, "".join(word for line in lines for word in line))
+        return face, [[face.set_case(word) for word in line] for line in lines]
 
     def _phrases(self, rng: np.random.Generator, counts: Sequence[int]) -> list[list[str]]:
         """Return lines of that many words; mostly all of one case, as on one sign."""
@@ -226,6 +256,19 @@ def _stacked(rng: np.random.Generator, runs: Sequence[Run], *, plated: bool) -> 
     outline = _plate(rng, bounds)
     (left, top), (right, bottom) = outline.min(axis=0), outline.max(axis=0)
     return Support(runs=tuple(placed), outline=outline, bounds=(float(left), float(top), float(right), float(bottom)))
+
+
+def _round(runs: Sequence[Run], radius: float, *, plated: bool, inner: float | None = None) -> Support:
+    """Return runs along a circle around the origin; with a round plate, and one of radius `inner`, where asked for."""
+    reach = radius + max(-runs[0].bounds()[1] - radius, 0) + 0.12 * radius
+    angles = np.linspace(0, 2 * pi, 48, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return Support(
+        runs=tuple(runs),
+        outline=(reach * circle).astype(np.float32) if plated else None,
+        bounds=(-reach, -reach, reach, reach),
+        inner=None if inner is None else (inner * circle).astype(np.float32),
+    )
 
 
 def _plate(rng: np.random.Generator, bounds: Box) -> FloatArray:
