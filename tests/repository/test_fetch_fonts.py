@@ -52,8 +52,13 @@ def test_upright_latin_faces_of_three_weights_are_kept_and_the_lightest_of_a_fam
 
 def test_families_that_are_there_are_not_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[str] = []
-    monkeypatch.setattr(fetch_fonts.shutil, "which", lambda name: f"/bin/{name}")
-    monkeypatch.setattr(fetch_fonts, "_fetch", lambda npm, packages, folder: fetched.extend(packages))
+
+    def fetch(npm: str, packages: list[str], folder: Path) -> None:
+        assert (npm, folder) == ("/bin/npm", tmp_path)
+        fetched.extend(packages)
+
+    monkeypatch.setattr(fetch_fonts.shutil, "which", "/bin/{}".format)
+    monkeypatch.setattr(fetch_fonts, "_fetch", fetch)
     (tmp_path / "lobster-latin-400-normal.woff").touch()
     assert fetch_fonts.main([str(tmp_path)]) == 0
     listed = fetch_fonts.listed_packages(fetch_fonts.LIST)
@@ -64,7 +69,7 @@ def test_families_that_are_there_are_not_fetched_again(tmp_path: Path, monkeypat
 def test_without_npm_it_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(fetch_fonts.shutil, "which", lambda name: None)
+    monkeypatch.setattr(fetch_fonts.shutil, "which", {}.get)
     assert fetch_fonts.main([str(tmp_path)]) == 1
     assert "npm was not found" in capsys.readouterr().err
 

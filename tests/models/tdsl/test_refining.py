@@ -259,6 +259,30 @@ def test_a_preset_that_looks_twice_stores_corrected_boxes() -> None:
     assert len(wider.boxes_N4) == len(wider.scores_N) == len(wider.vectors_ND) == len(wider.letters_NSA)
 
 
+def test_more_boxes_may_be_looked_at_again_than_are_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    looked_at: list[int] = []
+
+    def count(refiner: BoxRefiner, source_3HW: Tensor, boxes_N4: Tensor) -> Tensor:
+        looked_at.append(len(boxes_N4))
+        return cut(refiner, source_3HW, boxes_N4)
+
+    cut = BoxRefiner.cut
+    monkeypatch.setattr(BoxRefiner, "cut", count)
+    stored: list[int] = []
+    for most in (0, 4, 9):
+        torch.manual_seed(0)
+        network = Tdsl(replace(LOOKS_TWICE, max_instances=4, max_candidates=most)).eval()
+        bias = network.detector.heads.bias
+        assert bias is not None
+        with torch.no_grad():
+            bias[0] = 3.0
+        with torch.inference_mode():
+            stored.append(len(find_words(network, torch.full((3, 96, 160), 128.0)).boxes_N4))
+    assert looked_at == [4, 4, 9]
+    assert 0 < min(stored) <= max(stored) <= 4
+
+
 def test_fractions_become_pixels() -> None:
     assert size_of(torch.zeros(3, 20, 50)).tolist() == [50.0, 20.0, 50.0, 20.0]
 

@@ -115,7 +115,7 @@ def see_words(network: Tdsl, normalized_3HW: Tensor, longer_side: int) -> SeenWo
         height=picture.shape[-2],
         threshold=settings.score_threshold,
         nms_iou=settings.nms_iou,
-        most=settings.max_instances,
+        most=settings.most_detected,
         by_centredness=settings.score_by_centredness,
     )
     return SeenWords(picture_3HW=picture, levels=levels, boxes_N4=boxes_N4, scores_N=scores_N)
@@ -153,8 +153,8 @@ def shrink_to(image_3HW: Tensor, longer_side: int) -> Tensor:
 
 
 def merge(boxes_N4: Tensor, scores_N: Tensor, settings: TdslSettings) -> Tensor:
-    """Return which boxes found at several sizes overlap no better one, best first, at most the preset's.
+    """Return which boxes found at several sizes overlap no better one, best first, at most those looked at again.
 
     Boxes are fractions of the image; IoU does not depend on its sides.
     """
-    return nms(boxes_N4, scores_N, settings.nms_iou)[: settings.max_instances]
+    return nms(boxes_N4, scores_N, settings.nms_iou)[: settings.most_detected]

@@ -63,6 +63,7 @@ class TdslSettings:
     """Whether a detection's score is the geometric mean of text probability and centre-ness, as FCOS has it; the paper
     uses the text probability alone."""
     max_instances: int = 100
+    """Words of a photo that are stored at most, those of the highest scores."""
     max_query_characters: int = 40
     extra_longer_sides: tuple[int, ...] = ()
     """The detector reads the image at these longer sides too, smaller or larger than its own, where that is another
@@ -79,6 +80,8 @@ class TdslSettings:
     image halved until a cell is a pixel, which is two to six times faster (`pooling`). A second look always does."""
     refiner_channels: tuple[int, ...] = ()
     """Residual stages (stride 2 each) of a second look at every box; empty where the detector's word is final."""
+    max_candidates: int = 0
+    """Boxes of a photo that are looked at a second time at most; never fewer than may be stored."""
     refiner_rows: int = 32
     refiner_columns: int = 96
     """Pixels that a box is looked at with, its surroundings included."""
@@ -113,6 +116,11 @@ class TdslSettings:
     def prepared_longer_side(self) -> int:
         """The most pixels of a longer side that anything of the model reads: what photos are shrunk to."""
         return max((self.longer_side, *self.extra_longer_sides))
+
+    @property
+    def most_detected(self) -> int:
+        """Boxes that the detector's part ends with at most."""
+        return max(self.max_instances, self.max_candidates if self.refiner_channels else 0)
 
     @property
     def sequence_columns(self) -> int:
