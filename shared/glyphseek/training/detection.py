@@ -20,6 +20,7 @@ from glyphseek.models.tdsl.losses import ctc_loss, similarity_loss
 from glyphseek.models.tdsl.network import DIVISOR, Tdsl
 from glyphseek.models.tdsl.sequences import unit_vectors
 from glyphseek.training.annotated import is_held_out_word, read_annotated_photos
+from glyphseek.training.bending import bend_scene
 from glyphseek.training.boxes import box_terms
 from glyphseek.training.compute import ON_CPU, Compute
 from glyphseek.training.replay import ReplayPool
@@ -37,7 +38,7 @@ MOST_WORDS = 64
 
 SCENES: Mapping[SceneLosses, SceneSettings] = {
     "detector": SceneSettings(badges=0.1, seals=0.25, turned=0.15),
-    "boxes": SceneSettings(fewest=4, most=14, badges=0.3, turned=0.15),
+    "boxes": SceneSettings(fewest=4, most=14, badges=0.15, seals=0.2, turned=0.15),
     "joint": SceneSettings(),
 }
 """What is rendered for each: to find and to tell how words run takes more of those on arcs and slopes."""
@@ -59,6 +60,8 @@ class SceneStageSettings:
     """Rendered scenes are resized by a factor drawn log-uniformly from this range before they are cut."""
     longer_side: int = 1280
     """Real photos are shrunk to this longer side first."""
+    bent: float = 0.5
+    """Share of windows of real photos that are cut from the photo bent, see `bending`."""
     real_scales: tuple[float, float] = (0.4, 1.3)
     """As `scales`, for real photos of `longer_side`."""
     width: int = 720
@@ -123,6 +126,8 @@ class SceneStage:
         for _ in range(count):
             is_real = bool(self._real) and rng.random() < settings.real_share
             scene = self._real[int(rng.integers(len(self._real)))] if is_real else self._pool.draw(1, rng)[0]
+            if is_real and rng.random() < settings.bent:
+                scene = bend_scene(scene, rng)
             bounds = settings.real_scales if is_real else settings.scales
             scenes.append(cut_scene(scene, side, float(np.exp(rng.uniform(*np.log(bounds)))), rng))
         return batch_scenes(scenes)
