@@ -1,28 +1,14 @@
 import importlib.util
 import io
-import sys
 import tarfile
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from repository.loaded_scripts import load_script
 
 from glyphseek.datasets.scenes.fonts import FontBook
 
-ROOT = Path(__file__).parents[2]
-
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fetch_fonts", ROOT / "scripts/fetch_fonts.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fetch_fonts"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fetch_fonts = _load()
+fetch_fonts = load_script("fetch_fonts")
 
 
 def pack(path: Path, *names: str) -> Path:

@@ -1,28 +1,14 @@
-import importlib.util
-import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
+from repository.loaded_scripts import load_script
 
-ROOT = Path(__file__).parents[2]
 pytest.importorskip("grpc_tools", reason="grpcio-tools is not installed")
 
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("protos", ROOT / "scripts/protos.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["protos"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-protos = _load()
+protos = load_script("protos")
 
 
 def test_generated_code_is_what_the_protos_make_of_it_and_no_caller_of_a_release_breaks() -> None:
@@ -171,7 +157,7 @@ def test_a_broken_contract_is_not_released(monkeypatch: pytest.MonkeyPatch, tmp_
     assert list(protos.find_breaks(protos.describe(), protos.read_released())) == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "protos").rglob("*.proto")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(protos.PROTOS.rglob("*.proto")), ids=lambda path: path.stem)
 def test_comments_of_the_contract_are_sentences_and_every_rpc_has_one(path: Path) -> None:
     lines = [line.strip() for line in path.read_text().splitlines()]
     for line, following in pairwise(lines):
