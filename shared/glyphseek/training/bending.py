@@ -6,8 +6,10 @@ from dataclasses import replace
 from math import pi, radians
 
 import numpy as np
+import torch
 
 from glyphseek.datasets.scenes.geometry import Bend, Warp, bounds_of, rotation, translation
+from glyphseek.models.tdsl.outlines import on_edges, outlines_of
 from glyphseek.training.annotated import AnnotatedWord
 from glyphseek.training.scenes import TrainingScene
 from glyphseek.types import FloatArray
@@ -27,7 +29,7 @@ MOST_TURNED = {True: 100.0, False: 60.0}
 READABLE_TO = radians(115.0)
 """A word that runs at a larger angle to the right stands on its head: it is ignored."""
 
-_ALONG = np.linspace(0.0, 1.0, 7)
+_ALONG = torch.linspace(0.0, 1.0, 7)
 
 
 def bend_scene(scene: TrainingScene, rng: np.random.Generator) -> TrainingScene:
@@ -77,11 +79,6 @@ def bend_word(word: AnnotatedWord, warp: Warp, origin_2: FloatArray) -> Annotate
 
 def _edges(word: AnnotatedWord) -> FloatArray:
     """Return seven points of the upper, then seven of the lower edge, both in the order in which the word is read."""
-    if word.outline_62 is None:
-        left, top, right, bottom = word.box_4
-        xs = left + (right - left) * _ALONG
-        return np.concatenate([np.stack([xs, np.full(7, y)], 1) for y in (top, bottom)]).astype(np.float32)
-    weights = np.stack(
-        [2 * (_ALONG - 0.5) * (_ALONG - 1), 4 * _ALONG * (1 - _ALONG), 2 * _ALONG * (_ALONG - 0.5)], axis=1
-    )
-    return np.concatenate([weights @ word.outline_62[:3], weights @ word.outline_62[3:]]).astype(np.float32)
+    known = word.outline_62
+    outline_162 = outlines_of(torch.from_numpy(word.box_4)[None]) if known is None else torch.from_numpy(known)[None]
+    return on_edges(outline_162, _ALONG)[0].flatten(0, 1).numpy()
