@@ -9,9 +9,8 @@ from training.toy import toy_network
 
 from glyphseek.errors import SettingError
 from glyphseek.models.tdsl.network import Tdsl
-from glyphseek.models.tdsl.outlines import outlines_of
 from glyphseek.training.annotated import annotate
-from glyphseek.training.boxes import LEAST_LONG, PROPOSALS, misplaced, parts_of, propose
+from glyphseek.training.boxes import PROPOSALS, misplaced, propose
 from glyphseek.training.compute import Compute
 from glyphseek.training.detection import scene_terms
 from glyphseek.training.loop import set_training
@@ -82,50 +81,14 @@ def test_losses_in_bfloat16_are_near_those_in_float32() -> None:
     )
 
 
-def test_a_window_gives_so_many_of_the_detectors_boxes_half_as_many_words_and_a_quarter_of_parts() -> None:
+def test_a_window_gives_so_many_of_the_detectors_boxes_and_half_as_many_words() -> None:
     network, batch = two_looks(), windows()
     with torch.no_grad():
         output = network.detect(network.levels(network.normalize(batch.images_B3HW)))
-    alone = propose(output, 0, torch.zeros(0, 4), torch.zeros(0, 6, 2), SIDE, np.random.default_rng(0))
-    both = propose(output, 0, batch.boxes[0], batch.outlines[0], SIDE, np.random.default_rng(0))
+    alone = propose(output, 0, torch.zeros(0, 4), SIDE, np.random.default_rng(0))
+    both = propose(output, 0, batch.boxes[0], SIDE, np.random.default_rng(0))
     assert 0 < len(alone) <= PROPOSALS
-    assert len(both) == len(alone) + PROPOSALS // 2 + PROPOSALS // 4
-
-
-def test_parts_of_a_level_word_are_a_quarter_to_three_quarters_of_its_box_and_mostly_its_beginning_or_its_end() -> None:
-    word = torch.tensor([[20.0, 30.0, 120.0, 60.0]])
-    parts = parts_of(outlines_of(word), 2000, np.random.default_rng(0))
-    shares = (parts[:, 2] - parts[:, 0]) / 100
-    assert (parts[:, 1] - 30).abs().max() < 1e-3
-    assert (parts[:, 3] - 60).abs().max() < 1e-3
-    assert 0.25 - 1e-3 < shares.min() < 0.27
-    assert 0.73 < shares.max() < 0.75 + 1e-3
-    begins, ends = parts[:, 0] < 20.01, parts[:, 2] > 119.99
-    assert not (begins & ends).any()
-    assert begins.float().mean() == pytest.approx(0.4, abs=0.04)
-    assert ends.float().mean() == pytest.approx(0.4, abs=0.04)
-
-
-def test_parts_are_of_words_whose_outline_is_known_and_long() -> None:
-    boxes = torch.tensor(
-        [[0.0, 0.0, 30.0 * LEAST_LONG - 1, 30.0], [100.0, 0.0, 300.0, 30.0], [0.0, 100.0, 300.0, 130.0]]
-    )
-    outlines = outlines_of(boxes)
-    outlines[1] = torch.nan
-    parts = parts_of(outlines, 50, np.random.default_rng(0))
-    assert len(parts) == 50
-    assert parts[:, 1].min() >= 99.9
-    assert parts_of(outlines[:2], 50, np.random.default_rng(0)).shape == (0, 4)
-
-
-def test_parts_of_a_word_on_an_arc_lie_where_its_letters_do() -> None:
-    arc = torch.tensor([[[0.0, 50.0], [50.0, 0.0], [100.0, 50.0], [20.0, 60.0], [50.0, 30.0], [80.0, 60.0]]])
-    parts = parts_of(arc, 400, np.random.default_rng(0))
-    beginnings = parts[parts[:, 0] < 0.01]
-    assert len(beginnings) > 50
-    short = beginnings[beginnings[:, 2] < 38]
-    assert len(short) > 5
-    assert (short[:, 1] > 7.5).all()  # the top of the arc, at 0, is no part of its beginning
+    assert len(both) == len(alone) + PROPOSALS // 2
 
 
 def test_misplaced_boxes_are_never_turned_inside_out() -> None:

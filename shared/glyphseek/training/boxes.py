@@ -10,7 +10,6 @@ from torch import Tensor
 from glyphseek.errors import SettingError
 from glyphseek.models.tdsl.detector import DetectorOutput, decode_detections
 from glyphseek.models.tdsl.network import Tdsl
-from glyphseek.models.tdsl.outlines import measure, on_edges
 from glyphseek.models.tdsl.refining import corrected, refining_terms
 from glyphseek.training.compute import ON_CPU, Compute
 from glyphseek.training.scenes import SceneBatch
@@ -18,14 +17,10 @@ from glyphseek.training.scenes import SceneBatch
 PROPOSED_FROM = 0.1
 """Least score of a detector's box that is looked at."""
 PROPOSALS = 48
-"""Boxes of the detector looked at in a window, twice the misplaced words, and four times the parts of words."""
+"""Boxes of the detector looked at in a window, and twice the misplaced words."""
 DETECTOR_SPREAD, WORD_SPREAD = 0.06, 0.1
 """How far sides of the detector's boxes and of words are moved; see `misplaced`. On photos that it was
 trained on the detector errs less than it will: half of its boxes are moved, the others are seen as they are."""
-LEAST_LONG = 1.5
-"""A word that is less so many times as long as it is high has no part: a part of one letter is seldom proposed."""
-PART_SPREAD = 0.05
-"""How far sides of parts of words are moved."""
 
 
 def box_terms(
@@ -41,8 +36,7 @@ def box_terms(
     with torch.no_grad(), compute.autocast():
         output = network.detect(network.levels(images_B3HW))
     side = images_B3HW.shape[-1]
-    known = zip(batch.boxes, batch.outlines, strict=True)
-    boxes = [propose(output, image, words, outlines, side, rng) for image, (words, outlines) in enumerate(known)]
+    boxes = [propose(output, image, words, side, rng) for image, words in enumerate(batch.boxes)]
     rois = torch.cat([refiner.cut(image, found) for image, found in zip(images_B3HW, boxes, strict=True)])
     with compute.autocast():
         look = refiner(rois).float()
@@ -52,10 +46,8 @@ def box_terms(
     return {name: torch.stack([one[name] for one in terms]).mean() for name in terms[0]}
 
 
-def propose(
-    output: DetectorOutput, image: int, words_G4: Tensor, outlines_G62: Tensor, side: int, rng: np.random.Generator
-) -> Tensor:
-    """Return boxes (N, 4) of one window to look at again: of the detector, half of them moved, words, and parts."""
+def propose(output: DetectorOutput, image: int, words_G4: Tensor, side: int, rng: np.random.Generator) -> Tensor:
+    """Return boxes (N, 4) of one window to look at again: of the detector, half of them moved, and words moved."""
     found_N4, _ = decode_detections(
         output,
         image,
@@ -73,26 +65,7 @@ def propose(
     if len(words_G4):
         drawn = torch.from_numpy(rng.integers(len(words_G4), size=PROPOSALS // 2)).to(words_G4.device)
         parts.append(misplaced(words_G4[drawn], np.full((len(drawn), 1), WORD_SPREAD), rng))
-        pieces_N4 = parts_of(outlines_G62, PROPOSALS // 4, rng)
-        parts.append(misplaced(pieces_N4, np.full((len(pieces_N4), 1), PART_SPREAD), rng))
     return torch.cat(parts)
-
-
-def parts_of(outlines_G62: Tensor, count: int, rng: np.random.Generator) -> Tensor:
-    """Return boxes (N, 4) of `count` parts of long words, a quarter to three quarters of one each.
-
-    Two in five are beginnings, two in five ends. None where no word is long; see `LEAST_LONG`.
-    """
-    length_G, height_G = measure(outlines_G62)
-    long_N = (length_G >= LEAST_LONG * height_G).nonzero().flatten()  # an outline that is not known is not long
-    if not len(long_N):
-        return outlines_G62.new_zeros(0, 4)
-    drawn_N62 = outlines_G62[long_N[torch.from_numpy(rng.integers(len(long_N), size=count)).to(long_N.device)]]
-    share_N = rng.uniform(0.25, 0.75, count)
-    first_N = (1 - share_N) * np.clip(rng.uniform(-2, 3, count), 0, 1)
-    along_NS = first_N[:, None] + share_N[:, None] * np.linspace(0, 1, 5)
-    points_NP2 = on_edges(drawn_N62, torch.from_numpy(along_NS).to(drawn_N62)).flatten(1, 2)
-    return torch.cat([points_NP2.amin(1), points_NP2.amax(1)], 1)
 
 
 def misplaced(boxes_N4: Tensor, spread_N1: NDArray[np.float64], rng: np.random.Generator) -> Tensor:
