@@ -16,6 +16,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from glyphseek.cli.gallery import GALLERY_FILE, describe
+from glyphseek.models.checkpoint import load_manifest
+from glyphseek.models.loading import DEFAULT_MODEL, find_model
+
 RENDERED_PHOTOS = 60
 USUAL_QUERIES = ("open", "coffee", "street")
 LEFT_OUT_SOME = 3
@@ -30,7 +34,7 @@ def main() -> int:
     asked = [query for query in os.environ.get("QUERIES", "").split(",") if query]
     queries = asked or frequent_words(photos.parent) or list(USUAL_QUERIES)
     made = folder_for(run, photos) if given else run
-    gallery, picture = str(made / "gallery"), str(made / "hits.png")
+    gallery, picture = str(gallery_in(made)), str(made / "hits.png")
     glyphseek("index", str(photos), "--gallery", gallery, allowed=(0, LEFT_OUT_SOME))
     glyphseek("search", *queries, "--gallery", gallery, "--top", "4", "--picture", picture)
     print(f"\nThe gallery is {gallery}\nLook at {picture}")
@@ -41,6 +45,16 @@ def folder_for(run: Path, photos: Path) -> Path:
     """Return where the gallery of these photos is: the same folder for the same path, another for every other path."""
     path = photos.resolve()
     return run / f"{path.name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+
+
+def gallery_in(folder: Path) -> Path:
+    """Return the gallery in this folder. One that another model wrote is left alone, and today's model has its own."""
+    usual, fingerprint = folder / "gallery", load_manifest(find_model(DEFAULT_MODEL)).fingerprint
+    if not (usual / GALLERY_FILE).exists() or describe(usual).card.fingerprint == fingerprint:
+        return usual
+    ours = folder / f"gallery-{fingerprint[:8]}"
+    print(f"{usual} was written by another model and stays as it is; that of {DEFAULT_MODEL} is {ours}", flush=True)
+    return ours
 
 
 def rendered_photos(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -65,3 +66,24 @@ def test_each_folder_of_photos_has_a_gallery_of_its_own_which_it_comes_back_to(t
     assert f"Look at {gallery.with_name('hits.png')}" in shop
     with Image.open(gallery.with_name("hits.png")) as picture:
         assert picture.format == "PNG"
+
+
+@pytest.mark.timeout(900)  # four processes that load torch and a model
+def test_a_gallery_that_another_model_wrote_stays_and_another_one_is_made(tmp_path: Path) -> None:
+    photos, run = tmp_path / "photos", tmp_path / "demo"
+    photos.mkdir()
+    Image.new("RGB", (64, 48), (200, 30, 30)).save(photos / "red.png")
+    older = gallery_of(run_demo(run, home=tmp_path, photos=str(photos), queries="open"))
+    described = older / "gallery.json"
+    fingerprint = json.loads(described.read_text())["card"]["fingerprint"]
+    described.write_text(described.read_text().replace(fingerprint, "f" * len(fingerprint)))
+    before = described.read_bytes()
+
+    said = run_demo(run, home=tmp_path, photos=str(photos), queries="open")
+    again = run_demo(run, home=tmp_path, photos=str(photos), queries="open")
+
+    assert gallery_of(said) == gallery_of(again) == older.with_name(f"gallery-{fingerprint[:8]}")
+    assert f"{older} was written by another model and stays as it is" in said
+    assert "1 photos found, 1 added" in said
+    assert "1 photos found, 0 added" in again
+    assert described.read_bytes() == before
