@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from cli.command_line import glyphseek
@@ -27,6 +29,29 @@ def test_a_stage_is_trained_and_packaged(tmp_path: Path) -> None:
     assert manifest["commands"] == [command]
     assert manifest["data"] == ["64 rendered crops"]
     assert open_model(str(model)).card.name == "model"
+
+
+def test_two_processes_train_one_stage(tmp_path: Path) -> None:
+    run, programs = tmp_path / "words", Path(sys.executable).parent
+    together = [
+        programs / "torchrun",
+        "--standalone",
+        "--nproc-per-node=2",
+        "--no-python",
+        "--",
+        programs / "glyphseek",
+    ]
+    words = ["train", "words", "--run", run, "--batch", "4", "--pool", "64", "--start-with", "64", "--steps", "1"]
+
+    ended = subprocess.run(
+        [str(word) for word in (*together, *words)], capture_output=True, text=True, timeout=300, check=False
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("rendered_top1") == 1, "the first process alone reports"
+    assert json.loads((run / "state.json").read_text())["samples"] == 2 * 4
+    command = (run / "command.txt").read_text()
+    assert command.startswith("torchrun --standalone --nproc-per-node=2 --no-python -- glyphseek train words --run ")
 
 
 def test_an_unknown_preset_lists_the_known_ones(tmp_path: Path) -> None:

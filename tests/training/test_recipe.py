@@ -19,6 +19,7 @@ from glyphseek.models.tdsl.network import Tdsl
 from glyphseek.models.tdsl.settings import PRESETS, find_preset
 from glyphseek.training.recipe import Recipe, build_network, measure_recipe, run_recipe, take_trained_parts
 from glyphseek.training.run import Progress, RunFolder
+from glyphseek.training.together import Processes
 from glyphseek.types import Calibration
 
 GIVEN = Recipe(
@@ -174,6 +175,32 @@ def test_no_stage_is_shown_again_what_another_learned_on(tmp_path: Path) -> None
 
     assert len({*fresh, gone_on, replace(recipes[0], seed=1).draw_seed()}) == 4
     assert [recipes[0].draw_seed(), recipes[1].draw_seed()] == [fresh[0], gone_on]
+
+
+def test_processes_that_train_together_draw_differently_and_one_command_starts_them(tmp_path: Path) -> None:
+    alone = replace(TWO_STEPS, run=tmp_path / "words")
+    first, second = (replace(alone, processes=Processes(rank=rank, size=2)) for rank in range(2))
+
+    assert first.draw_seed() == alone.draw_seed()
+    assert second.draw_seed() != first.draw_seed()
+    started = "torchrun --standalone --nproc-per-node=2 --no-python -- " + alone.command()
+    assert first.command() == second.command() == started
+
+
+def test_a_stage_whose_cache_has_one_writer_is_not_trained_together(tmp_path: Path) -> None:
+    recipe = replace(TWO_STEPS, stage="adapter", run=tmp_path / "adapter", processes=Processes(rank=1, size=2))
+
+    with pytest.raises(SettingError, match="stage adapter trains in one process, not 2"):
+        run_recipe(recipe, report=print)
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_of_several_processes_is_not_timed(tmp_path: Path) -> None:
+    recipe = replace(TWO_STEPS, run=tmp_path / "words", processes=Processes(rank=0, size=2))
+
+    with pytest.raises(SettingError, match="--measure times one process"):
+        measure_recipe(recipe, steps=1)
 
 
 def test_the_stage_of_boxes_trains_the_refiner_of_its_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

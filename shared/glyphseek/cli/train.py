@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -97,11 +98,16 @@ def train(
         typer.Option(min=1, help="Stages of TDSL: train nothing; time so many steps, against the processor's peak."),
     ] = None,
 ) -> None:
-    """Train one stage; stop it at any time and run the same command to go on."""
+    """Train one stage; stop it at any time and run the same command to go on.
+
+    On several GPUs, each with a batch, pool and renderers of its own: torchrun --standalone
+    --nproc-per-node=GPUS --no-python -- glyphseek train ... --device cuda
+    """
     with needing_extra("render"):
         import torch
 
         from glyphseek.training.recipe import Recipe, measure_recipe, run_recipe
+        from glyphseek.training.together import joined
 
     torch.set_num_threads(threads)
     recipe = Recipe(
@@ -134,7 +140,9 @@ def train(
     def tell(row: dict[str, float]) -> None:
         typer.echo("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
 
-    if measure is None:
-        run_recipe(recipe, report=tell)
-    else:
-        tell(measure_recipe(recipe, steps=measure).figures())
+    with joined(device) as processes:
+        recipe = replace(recipe, processes=processes)
+        if measure is None:
+            run_recipe(recipe, report=tell)
+        else:
+            tell(measure_recipe(recipe, steps=measure).figures())

@@ -167,7 +167,10 @@ def scene_terms(
 def reading_terms(
     network: Tdsl, images: Tensor, levels: dict[int, Tensor], batch: SceneBatch, rng: np.random.Generator
 ) -> dict[str, Tensor]:
-    """Return TDSL's similarity and CTC terms on the words of a scene batch, pooled from their true boxes."""
+    """Return TDSL's similarity and CTC terms on the words of a scene batch, pooled from their true boxes.
+
+    Both are 0 for a batch without a word that is learned from.
+    """
     rois: list[Tensor] = []
     words: list[str] = []
     for image, (boxes, texts) in enumerate(zip(batch.boxes, batch.words, strict=True)):
@@ -177,7 +180,7 @@ def reading_terms(
             rois.append(network.pool_words(images[image], levels, image, boxes[torch.tensor(chosen)]))
             words += [text for i in chosen if (text := texts[i]) is not None]
     if not words:
-        return {}
+        return {"similarity": images.new_zeros(()), "ctc": images.new_zeros(())}
     embedding, columns = network.image_sequence(torch.cat(rois))
     asked = [*words, *(augment_word(word, rng) for word in words)]
     typed = unit_vectors(network.text_sequence(asked))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from glyphseek.training.run import Progress, RunFolder
+from glyphseek.training.together import ALONE, Processes
 
 Network = TypeVar("Network", bound=nn.Module)
 NetworkIn = TypeVar("NetworkIn", bound=nn.Module, contravariant=True)
@@ -32,7 +33,7 @@ class Stage(Protocol[NetworkIn]):
         ...
 
     def loss(self, network: NetworkIn, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Return the named terms whose sum is trained, on one fresh batch."""
+        """Return the named terms whose sum is trained, on one fresh batch; their names follow from the step alone."""
         ...
 
     def close(self) -> None:
@@ -74,51 +75,99 @@ def run_stage(
     batch: int,
     validate: Callable[[Network], dict[str, float]],
     report: Callable[[dict[str, float]], None],
+    processes: Processes = ALONE,
 ) -> Progress:
-    """Train `stage` until `settings.steps`, from the folder's last state if there is one, and return where it ended."""
+    """Train `stage` until `settings.steps`, from the folder's last state if there is one, and return where it ended.
+
+    Each of several processes takes `batch` samples a step; the first one alone writes, validates and reports.
+    """
     for name, part in network.named_children():
         part.requires_grad_(name in stage.parts)
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=settings.weight_decay)
     progress = folder.resume(network, optimizer)
-    folder.curves(until=progress.step)
+    if processes.leads:
+        folder.curves(until=progress.step)
     before, started = progress.seconds, time.monotonic()
     sums: dict[str, float] = {}
     for step in range(progress.step, settings.steps):
         set_training(network, stage.parts)
-        terms = train_step(network, stage, optimizer, settings, step)
+        terms = train_step(network, stage, optimizer, settings, step, processes)
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + value / settings.log_every
         done = step + 1
-        progress = Progress(step=done, samples=done * batch, seconds=before + time.monotonic() - started)
+        samples = progress.samples + batch * processes.size
+        progress = Progress(step=done, samples=samples, seconds=before + time.monotonic() - started)
         row = {"step": float(done), "seconds": progress.seconds}
         if done % settings.log_every == 0:
             row |= sums | {"rate": rate_at(step, settings)}
             sums = {}
-        if done % settings.validate_every == 0 or done == settings.steps:
+        is_last = done == settings.steps
+        validates, saves = is_last or done % settings.validate_every == 0, is_last or done % settings.save_every == 0
+        if validates or saves:
+            processes.average(
+                [
+                    buffer
+                    for name, part in network.named_children()
+                    for buffer in part.buffers()
+                    if name in stage.parts and buffer.is_floating_point()
+                ]
+            )
+        if not processes.leads:
+            continue
+        if validates:
             row |= validate(network.eval())
         if len(row) > 2:
             folder.log(row)
             report(row)
-        if done % settings.save_every == 0 or done == settings.steps:
+        if saves:
             folder.save(network, optimizer, progress)
             folder.plot()
     return progress
 
 
 def train_step(
-    network: Network, stage: Stage[Network], optimizer: torch.optim.Optimizer, settings: LoopSettings, step: int
+    network: Network,
+    stage: Stage[Network],
+    optimizer: torch.optim.Optimizer,
+    settings: LoopSettings,
+    step: int,
+    processes: Processes = ALONE,
 ) -> dict[str, float]:
-    """Take one optimiser step and return the value of each term. A step whose gradient is not finite is skipped."""
+    """Take one optimiser step and return the value of each term, both by the mean over all processes.
+
+    A step whose gradient is not finite is skipped.
+    """
     for group in optimizer.param_groups:
         group["lr"] = rate_at(step, settings)
     terms = stage.loss(network, step, np.random.default_rng([settings.seed, step]))
     optimizer.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()
-    norm = torch.nn.utils.clip_grad_norm_([p for p in network.parameters() if p.requires_grad], settings.clip_norm)
+    trained = [p for p in network.parameters() if p.requires_grad]
+    share_gradients(trained, processes)
+    norm = torch.nn.utils.clip_grad_norm_(trained, settings.clip_norm)
     if torch.isfinite(norm):
         optimizer.step()
-    return {name: float(value.detach()) for name, value in terms.items()} | {"gradient_norm": float(norm)}
+    values = [value.detach().float() for value in terms.values()]
+    processes.average(values)
+    return {name: float(value) for name, value in zip(terms, values, strict=True)} | {"gradient_norm": float(norm)}
+
+
+def share_gradients(trained: list[nn.Parameter], processes: Processes) -> None:
+    """Average the gradients over all processes; one whose batch had no use for a parameter takes part with zeros.
+
+    A parameter that no process had a use for stays without a gradient, so that its weights do not decay either.
+    """
+    if processes.size == 1 or not trained:
+        return
+    uses = torch.tensor([parameter.grad is not None for parameter in trained]).to(trained[0])
+    processes.average([uses])
+    gradients: list[Tensor] = []
+    for parameter, share in zip(trained, uses.tolist(), strict=True):
+        if share > 0:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            gradients.append(parameter.grad)
+    processes.average(gradients)
 
 
 def set_training(network: nn.Module, parts: tuple[str, ...]) -> None:

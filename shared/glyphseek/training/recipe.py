@@ -39,6 +39,7 @@ from glyphseek.training.rendering import open_crop_renderer
 from glyphseek.training.run import Progress, RunFolder, load_weights
 from glyphseek.training.scenes import TrainingScene, make_scenes, read_scene
 from glyphseek.training.speed import Speed, measure_speed
+from glyphseek.training.together import ALONE, Processes
 from glyphseek.training.validation import (
     BoxValidation,
     DetectionValidation,
@@ -104,6 +105,8 @@ class Recipe:
 
     compile: bool = False
     """Compile the convolutions of TDSL's stages."""
+    processes: Processes = ALONE
+    """Which of how many processes trains by this recipe."""
 
     def compute(self) -> Compute:
         """Return where and how TDSL's stages are computed."""
@@ -113,17 +116,21 @@ class Recipe:
         """Return the seed of what is rendered and drawn from here on.
 
         It differs by the run's name and by the step that it goes on from, so that no stage is shown again what another
-        one learned on. Validation and first weights know `seed` alone.
+        one learned on, and by the process. Validation and first weights know `seed` alone.
         """
         step = RunFolder(self.run).step() if self.run.is_dir() else 0
-        return int(np.random.SeedSequence([self.seed, zlib.crc32(self.run.name.encode()), step]).generate_state(1)[0])
+        drawn = [self.seed, zlib.crc32(self.run.name.encode()), step]
+        if not self.processes.leads:
+            drawn.append(self.processes.rank)
+        return int(np.random.SeedSequence(drawn).generate_state(1)[0])
 
     def command(self) -> str:
         """Return the command line that runs this recipe."""
-        words = ["glyphseek", "train", self.stage]
+        together = ["torchrun", "--standalone", f"--nproc-per-node={self.processes.size}", "--no-python", "--"]
+        words = [*(together if self.processes.size > 1 else ()), "glyphseek", "train", self.stage]
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "stage" or value is None or value == field.default:
+            if field.name in ("stage", "processes") or value is None or value == field.default:
                 continue
             if value is True:
                 words.append(f"--{field.name}")
@@ -137,6 +144,10 @@ def run_recipe(recipe: Recipe, *, report: Callable[[dict[str, float]], None]) ->
     """Train the recipe's stage to its last step and return where it ended; resumes the run folder if it has a state."""
     torch.manual_seed(recipe.seed)
     check_start(recipe)
+    if recipe.stage == "adapter" and recipe.processes.size > 1:
+        raise SettingError(
+            f"stage adapter trains in one process, not {recipe.processes.size}: its tokens' cache has one writer"
+        )
     if recipe.stage == "tokens":
         return carry_out(recipe, build_token_stage(recipe), report)
     if recipe.stage == "adapter":
@@ -159,8 +170,10 @@ def check_start(recipe: Recipe) -> None:
 def measure_recipe(recipe: Recipe, *, steps: int, make: MakeScenes | None = None) -> Speed:
     """Return how quickly a stage of TDSL trains, over so many steps; nothing is written. `make` as in `build_stage`.
 
-    Raises SettingError for a stage of another method.
+    Raises SettingError for a stage of another method, and for one of several processes.
     """
+    if recipe.processes.size > 1:
+        raise SettingError("--measure times one process: start it without torchrun")
     if recipe.stage in ("tokens", "adapter"):
         raise SettingError(f"stage {recipe.stage} is not measured; stages that are: words, detector, boxes, joint")
     check_start(recipe)
@@ -179,8 +192,9 @@ def carry_out(recipe: Recipe, training: Training[Trained], report: Callable[[dic
     stage = training.stage
     network = recipe.compute().settle(training.network)
     recipe.run.mkdir(parents=True, exist_ok=True)
-    (recipe.run / "parts.txt").write_text(" ".join(stage.parts))
-    (recipe.run / "command.txt").write_text(recipe.command() + "\n")
+    if recipe.processes.leads:
+        (recipe.run / "parts.txt").write_text(" ".join(stage.parts))
+        (recipe.run / "command.txt").write_text(recipe.command() + "\n")
     loop = LoopSettings(
         steps=recipe.steps,
         rate=recipe.rate,
@@ -191,7 +205,16 @@ def carry_out(recipe: Recipe, training: Training[Trained], report: Callable[[dic
     )
     folder = RunFolder(recipe.run)
     try:
-        return run_stage(network, stage, folder, loop, batch=training.batch, validate=training.validate, report=report)
+        return run_stage(
+            network,
+            stage,
+            folder,
+            loop,
+            batch=training.batch,
+            validate=training.validate,
+            report=report,
+            processes=recipe.processes,
+        )
     finally:
         stage.close()
 

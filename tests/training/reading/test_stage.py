@@ -13,7 +13,7 @@ from training.scene_makers import make_noisy_scenes
 from glyphseek.errors import ModelNotFound
 from glyphseek.models.cayn.dense.settings import ALPHABET, TINY
 from glyphseek.training.reading.reader import SPELT_STEPS, Reader
-from glyphseek.training.reading.stage import contrastive_loss, letter_loss, spelling_loss, text_loss
+from glyphseek.training.reading.stage import contrastive_loss, letter_loss, spelling_loss, text_loss, word_losses
 from glyphseek.training.reading.targets import TokenTargets
 from glyphseek.training.reading.validation import TokenValidation, word_windows
 from glyphseek.training.recipe import Recipe, run_recipe
@@ -77,6 +77,15 @@ def test_the_contrastive_loss_counts_every_word_once_on_the_way_back() -> None:
         weight = 0.5 if column == 0 else 1.0
         back += weight * (math.log(sum(math.exp(logits[r][column]) for r in range(3))) - logits[row][column])
     assert loss == pytest.approx((forth / 3 + back / 2) / 2, rel=1e-4)
+
+
+def test_windows_without_words_have_the_same_terms_at_zero() -> None:
+    network = Reader(TINY)
+    _, tokens = network.see(torch.zeros(1, 3, 64, 64))
+
+    terms = word_losses(network, tokens, [targets({})], np.random.default_rng(0))
+
+    assert {name: float(value.detach()) for name, value in terms.items()} == {"contrast": 0, "spelling": 0}
 
 
 def test_the_stage_trains_resumes_and_validates(tmp_path: Path) -> None:

@@ -161,7 +161,10 @@ def letter_loss(logits_BKHW: Tensor, targets: Sequence[TokenTargets]) -> Tensor:
 def word_losses(
     network: Reader, tokens_BCHW: Tensor, targets: Sequence[TokenTargets], rng: np.random.Generator
 ) -> dict[str, Tensor]:
-    """Return the contrastive and the spelling term over the tokens that stand for words that are not held out."""
+    """Return the contrastive and the spelling term over the tokens that stand for words that are not held out.
+
+    Both are 0 where there are none.
+    """
     places = [
         (image, place, word)
         for image, one in enumerate(targets)
@@ -169,7 +172,7 @@ def word_losses(
         if not is_held_out_word(word) and len(word) <= network.settings.max_characters
     ]
     if not places:
-        return {}
+        return {"contrast": tokens_BCHW.new_zeros(()), "spelling": tokens_BCHW.new_zeros(())}
     if len(places) > MOST_PLACES:
         places = [places[i] for i in rng.choice(len(places), MOST_PLACES, replace=False)]
     words = [word for _, _, word in places]
