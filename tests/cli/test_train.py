@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
 from cli.command_line import glyphseek
+from training.torchrun import PROGRAMS, torchrun
 
 from glyphseek.models.loading import open_model
 
@@ -31,21 +31,12 @@ def test_a_stage_is_trained_and_packaged(tmp_path: Path) -> None:
     assert open_model(str(model)).card.name == "model"
 
 
+@pytest.mark.timeout(900)  # two trainers and two renderers, each of which opens every font of the machine
 def test_two_processes_train_one_stage(tmp_path: Path) -> None:
-    run, programs = tmp_path / "words", Path(sys.executable).parent
-    together = [
-        programs / "torchrun",
-        "--standalone",
-        "--nproc-per-node=2",
-        "--no-python",
-        "--",
-        programs / "glyphseek",
-    ]
+    run = tmp_path / "words"
     words = ["train", "words", "--run", run, "--batch", "4", "--pool", "64", "--start-with", "64", "--steps", "1"]
 
-    ended = subprocess.run(
-        [str(word) for word in (*together, *words)], capture_output=True, text=True, timeout=300, check=False
-    )
+    ended = torchrun(PROGRAMS / "glyphseek", *words, timeout_s=800)
 
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("rendered_top1") == 1, "the first process alone reports"

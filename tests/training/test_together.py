@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from training.torchrun import torchrun
 from training.toy import ToyStage
 from training.two_processes import SEEDS, End, LazyStage, MeanStage, torchrun_variables, train, train_in, two_processes
 
@@ -135,7 +136,30 @@ def test_processes_of_another_machine_are_refused(tmp_path: Path) -> None:
         )
         for env in (first, one_of_two)
     ]
-    (said, _), (silent, refused) = (one.communicate(timeout=120) for one in both)
+    try:
+        (said, _), (silent, refused) = (one.communicate(timeout=120) for one in both)
+    finally:
+        for one in both:
+            one.kill()
 
     assert b"the processes of one run are on one machine" in refused
     assert (said, silent) == (b"joined\n", b"")
+
+
+def test_when_one_process_fails_torchrun_ends_the_other_that_waits_for_it(tmp_path: Path) -> None:
+    script = tmp_path / "fail.py"
+    script.write_text(
+        "import torch\n"
+        "from glyphseek.training.together import joined\n"
+        "with joined('cpu') as processes:\n"
+        "    if not processes.leads:\n"
+        "        raise OSError('the disk is full')\n"
+        "    processes.average([torch.zeros(1)])\n"
+        "    print('averaged')\n"
+    )
+
+    ended = torchrun(sys.executable, script, timeout_s=120)
+
+    assert ended.returncode == 1
+    assert "the disk is full" in ended.stderr
+    assert ended.stdout == ""

@@ -105,14 +105,7 @@ def run_stage(
         is_last = done == settings.steps
         validates, saves = is_last or done % settings.validate_every == 0, is_last or done % settings.save_every == 0
         if validates or saves:
-            processes.average(
-                [
-                    buffer
-                    for name, part in network.named_children()
-                    for buffer in part.buffers()
-                    if name in stage.parts and buffer.is_floating_point()
-                ]
-            )
+            processes.average(counted(network, stage.parts))
         if not processes.leads:
             continue
         if validates:
@@ -168,6 +161,12 @@ def share_gradients(trained: list[nn.Parameter], processes: Processes) -> None:
             parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             gradients.append(parameter.grad)
     processes.average(gradients)
+
+
+def counted(network: nn.Module, parts: tuple[str, ...]) -> list[Tensor]:
+    """Return what trained parts count beside weights, such as running statistics of normalisation."""
+    named = network.named_children()
+    return [buffer for name, part in named if name in parts for buffer in part.buffers() if buffer.is_floating_point()]
 
 
 def set_training(network: nn.Module, parts: tuple[str, ...]) -> None:
